@@ -1,0 +1,212 @@
+//! The runtime's kernels as the compiler knows them: one line each in the table below.
+//!
+//! A line says which images a kernel reads and writes, which constant tables it takes, whether its output may lie over
+//! its first input, and what it costs. Running it on the host, checking it, placing it in memory and printing its call
+//! follow from the line, so none of them can disagree with the others. Parameter structs live in `kiln-runtime-core`.
+//!
+//! A kernel is added in `kernels!` below, after its function in `runtime-core`.
+
+mod consts;
+
+pub use consts::{ConstData, Tables};
+
+use crate::tensor::ElemType;
+use kiln_runtime_core::{self as rt, Block, Image};
+
+/// Where a kernel's parameters name memory.
+pub struct Places<'a> {
+    /// Images that it reads.
+    pub reads: Vec<&'a mut Image>,
+    /// Images that it writes.
+    pub writes: Vec<&'a mut Image>,
+    /// Byte offset of its scratch.
+    pub scratch: Option<&'a mut usize>,
+}
+
+/// What a kernel's constant tables are called in generated code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TableSpec {
+    /// The struct of `kiln-runtime-core` that holds them; `None` when the kernel takes one slice.
+    pub group: Option<&'static str>,
+    /// Field names and element types, in order.
+    pub fields: &'static [(&'static str, ElemType)],
+}
+
+macro_rules! kernels {
+    ($(
+        $(#[$doc:meta])*
+        $variant:ident = $function:ident($params:ident) {
+            reads [$($read:ident: $read_elem:ident),*], writes [$write:ident: $write_elem:ident]
+            $(, scratch [$scratch:ident])? $(, tables [$tables:ty])?, overlay $overlay:literal, macs |$p:ident| $macs:expr
+        }
+    )*) => {
+        /// A call of one runtime kernel: the variant names the function, the payload is its parameter struct. Image
+        /// offsets are relative to the buffer until [`Kernel::places`] is used to set them.
+        #[derive(Debug, Clone, PartialEq)]
+        #[allow(missing_docs)]
+        pub enum Kernel { $( $(#[$doc])* $variant(rt::$params), )* }
+
+        impl Kernel {
+            /// Name of the function in `kiln-runtime-core`.
+            pub fn function(&self) -> &'static str {
+                match self { $( Kernel::$variant(_) => stringify!($function), )* }
+            }
+
+            /// Name of the parameter struct in `kiln-runtime-core`.
+            pub fn params_type(&self) -> &'static str {
+                match self { $( Kernel::$variant(_) => stringify!($params), )* }
+            }
+
+            /// The parameter struct as a Rust literal (its `Debug` form is one).
+            pub fn params_literal(&self) -> String {
+                match self { $( Kernel::$variant(p) => format!("{p:?}"), )* }
+            }
+
+            /// The images and the scratch offset, to be set when memory is planned.
+            pub fn places(&mut self) -> Places<'_> {
+                match self { $( Kernel::$variant(p) => Places {
+                    reads: vec![$(&mut p.$read),*],
+                    writes: vec![&mut p.$write],
+                    scratch: { #[allow(unused_mut, unused_assignments)] let mut s = None; $( s = Some(&mut p.$scratch); )? s },
+                }, )* }
+            }
+
+            /// Element types of the images that it reads, in order.
+            pub fn read_elems(&self) -> &'static [ElemType] {
+                match self { $( Kernel::$variant(_) => &[$(ElemType::$read_elem),*], )* }
+            }
+
+            /// Element types of the images that it writes, in order.
+            pub fn write_elems(&self) -> &'static [ElemType] {
+                match self { $( Kernel::$variant(_) => &[ElemType::$write_elem], )* }
+            }
+
+            /// Images that it reads, in order.
+            pub fn reads(&self) -> Vec<Image> {
+                match self { $( Kernel::$variant(p) => vec![$(p.$read),*], )* }
+            }
+
+            /// Images that it writes, in order.
+            pub fn writes(&self) -> Vec<Image> {
+                match self { $( Kernel::$variant(p) => vec![p.$write], )* }
+            }
+
+            /// Bytes of scratch.
+            #[allow(unused_variables)]
+            pub fn scratch_len(&self) -> usize {
+                match self { $( Kernel::$variant(p) => {
+                    #[allow(unused_mut, unused_assignments)] let mut n = 0; $( let _ = &p.$scratch; n = p.scratch_len(); )? n
+                } )* }
+            }
+
+            /// Constant tables that it takes, `None` for none.
+            pub fn tables(&self) -> Option<TableSpec> {
+                match self { $( Kernel::$variant(_) => {
+                    #[allow(unused_mut, unused_assignments)] let mut t = None;
+                    $( t = Some(TableSpec { group: <$tables as Tables>::GROUP, fields: <$tables as Tables>::FIELDS }); )? t
+                } )* }
+            }
+
+            /// Whether the output may lie exactly over the first image that it reads.
+            pub fn overlay(&self) -> bool {
+                match self { $( Kernel::$variant(_) => $overlay, )* }
+            }
+
+            /// Multiply-accumulates of the whole layer.
+            pub fn macs(&self) -> u64 {
+                match self { $( Kernel::$variant($p) => ($macs) as u64, )* }
+            }
+
+            /// Output rows of the whole layer.
+            pub fn rows(&self) -> usize {
+                match self { $( Kernel::$variant(p) => p.$write.height, )* }
+            }
+
+            /// Whether images, tables and scratch fit together in `arena` bytes.
+            #[allow(unused_variables)]
+            pub fn check(&self, consts: &[&ConstData], arena: usize) -> Result<(), &'static str> {
+                match self { $( Kernel::$variant(p) => p.check($( &<$tables as Tables>::bind(consts), )? arena), )* }
+            }
+
+            /// Runs the whole layer on the host.
+            #[allow(unused_variables)]
+            pub fn run(&self, mem: &mut [Block], consts: &[&ConstData]) {
+                match self { $( Kernel::$variant(p) => {
+                    rt::$function(mem, p, 0..p.$write.height $( , &<$tables as Tables>::bind(consts) )?)
+                } )* }
+            }
+        }
+    };
+}
+
+kernels! {
+    // int8
+    Conv2dI8 = conv2d_i8(Conv2dI8) {
+        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::Filter<'_>], overlay false,
+        macs |p| p.output.elements() * p.scratch_len()
+    }
+    DepthwiseConv2dI8 = depthwise_conv2d_i8(DepthwiseConv2dI8) {
+        reads [input: I8], writes [output: I8], tables [rt::Filter<'_>], overlay false,
+        macs |p| p.output.elements() * p.window.height * p.window.width
+    }
+    FullyConnectedI8 = fully_connected_i8(FullyConnectedI8) {
+        reads [input: I8], writes [output: I8], tables [rt::Filter<'_>], overlay false,
+        macs |p| p.output.elements() * p.input.width * p.input.channels
+    }
+    MatMulI8 = matmul_i8(MatMulI8) {
+        reads [a: I8, b: I8], writes [output: I8], overlay false, macs |p| p.output.elements() * p.a.channels
+    }
+    AddI8 = add_i8(AddI8) { reads [a: I8, b: I8], writes [output: I8], tables [[i8]], overlay true, macs |_p| 0 }
+    MulI8 = mul_i8(MulI8) { reads [a: I8, b: I8], writes [output: I8], tables [[i8]], overlay true, macs |_p| 0 }
+    MaxPoolI8 = max_pool_i8(MaxPoolI8) { reads [input: I8], writes [output: I8], overlay false, macs |_p| 0 }
+    AveragePoolI8 = average_pool_i8(AveragePoolI8) { reads [input: I8], writes [output: I8], overlay false, macs |_p| 0 }
+    LookupI8 = lookup_i8(LookupI8) { reads [input: I8], writes [output: I8], tables [[i8]], overlay true, macs |_p| 0 }
+    ClampI8 = clamp_i8(ClampI8) { reads [input: I8], writes [output: I8], overlay true, macs |_p| 0 }
+    RescaleI8 = rescale_i8(RescaleI8) { reads [input: I8], writes [output: I8], overlay true, macs |_p| 0 }
+    SoftmaxI8 = softmax_i8(SoftmaxI8) { reads [input: I8], writes [output: I8], tables [[u32]], overlay false, macs |_p| 0 }
+    FlipSign = flip_sign(FlipSign) { reads [input: I8], writes [output: I8], overlay true, macs |_p| 0 }
+
+    // between int8 and f32
+    QuantizeF32I8 = quantize_f32_i8(QuantizeF32I8) { reads [input: F32], writes [output: I8], overlay false, macs |_p| 0 }
+    DequantizeI8F32 = dequantize_i8_f32(DequantizeI8F32) { reads [input: I8], writes [output: F32], overlay false, macs |_p| 0 }
+
+    // moves
+    Copy8 = copy_8(Copy) { reads [input: I8], writes [output: I8], overlay false, macs |_p| 0 }
+    Copy32 = copy_32(Copy) { reads [input: F32], writes [output: F32], overlay false, macs |_p| 0 }
+    Copy64 = copy_64(Copy) { reads [input: I64], writes [output: I64], overlay false, macs |_p| 0 }
+    Fill8 = fill_8(Fill8) { reads [], writes [output: I8], overlay false, macs |_p| 0 }
+    Fill32 = fill_32(Fill32) { reads [], writes [output: F32], overlay false, macs |_p| 0 }
+    Load8 = load_8(Load) { reads [], writes [output: I8], tables [[i8]], overlay false, macs |_p| 0 }
+    Load32 = load_32(Load) { reads [], writes [output: I32], tables [[i32]], overlay false, macs |_p| 0 }
+
+    // f32
+    Conv2dF32 = conv2d_f32(Conv2dF32) {
+        reads [input: F32], writes [output: F32], scratch [scratch], tables [rt::FilterF32<'_>], overlay false,
+        macs |p| p.output.elements() * p.scratch_len() / 4
+    }
+    DepthwiseConv2dF32 = depthwise_conv2d_f32(DepthwiseConv2dF32) {
+        reads [input: F32], writes [output: F32], tables [rt::FilterF32<'_>], overlay false,
+        macs |p| p.output.elements() * p.window.height * p.window.width
+    }
+    FullyConnectedF32 = fully_connected_f32(FullyConnectedF32) {
+        reads [input: F32], writes [output: F32], tables [rt::FilterF32<'_>], overlay false,
+        macs |p| p.output.elements() * p.input.width * p.input.channels
+    }
+    MatMulF32 = matmul_f32(MatMulF32) {
+        reads [a: F32, b: F32], writes [output: F32], overlay false, macs |p| p.output.elements() * p.a.channels
+    }
+    AddF32 = add_f32(BinaryF32) { reads [a: F32, b: F32], writes [output: F32], tables [[f32]], overlay true, macs |_p| 0 }
+    SubF32 = sub_f32(BinaryF32) { reads [a: F32, b: F32], writes [output: F32], tables [[f32]], overlay true, macs |_p| 0 }
+    MulF32 = mul_f32(BinaryF32) { reads [a: F32, b: F32], writes [output: F32], tables [[f32]], overlay true, macs |_p| 0 }
+    DivF32 = div_f32(BinaryF32) { reads [a: F32, b: F32], writes [output: F32], tables [[f32]], overlay true, macs |_p| 0 }
+    PreluF32 = prelu_f32(BinaryF32) { reads [a: F32, b: F32], writes [output: F32], tables [[f32]], overlay true, macs |_p| 0 }
+    MaxPoolF32 = max_pool_f32(MaxPoolF32) { reads [input: F32], writes [output: F32], overlay false, macs |_p| 0 }
+    AveragePoolF32 = average_pool_f32(AveragePoolF32) { reads [input: F32], writes [output: F32], overlay false, macs |_p| 0 }
+    SoftmaxF32 = softmax_f32(SoftmaxF32) { reads [input: F32], writes [output: F32], overlay true, macs |_p| 0 }
+    ClampF32 = clamp_f32(ClampF32) { reads [input: F32], writes [output: F32], overlay true, macs |_p| 0 }
+    SigmoidF32 = sigmoid_f32(SigmoidF32) { reads [input: F32], writes [output: F32], overlay true, macs |_p| 0 }
+    TanhF32 = tanh_f32(TanhF32) { reads [input: F32], writes [output: F32], overlay true, macs |_p| 0 }
+    HardSigmoidF32 = hard_sigmoid_f32(HardSigmoidF32) { reads [input: F32], writes [output: F32], overlay true, macs |_p| 0 }
+    HardSwishF32 = hard_swish_f32(HardSwishF32) { reads [input: F32], writes [output: F32], overlay true, macs |_p| 0 }
+    LeakyReluF32 = leaky_relu_f32(LeakyReluF32) { reads [input: F32], writes [output: F32], overlay true, macs |_p| 0 }
+}

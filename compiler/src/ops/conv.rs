@@ -1,0 +1,146 @@
+//! Conv: 1-D and 2-D convolution with groups, strides, dilations and padding; a fused clamp.
+
+use super::shared::{self, Clamp, WindowSpec};
+use super::{Args, AxisMap, Fragment, ImportContext, InputRole, Lowering, Operator, OutputRole, QuantRule};
+use crate::diag::Diagnostic;
+use crate::kernels::Kernel;
+use crate::tensor::{ElemType, Tensor, TensorType};
+use kiln_runtime_core as rt;
+
+/// `y[n, m] = clamp(bias[m] + sum(x[n, c] * w[m, c]))` over the window and the input channels of the group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conv {
+    /// Strides, dilations and padding; the kernel extents are those of the weights.
+    pub window: WindowSpec,
+    /// Number of groups.
+    pub groups: usize,
+    /// Fused Relu or Clip.
+    pub clamp: Clamp,
+}
+
+/// Reads the attributes.
+pub fn import(ctx: ImportContext) -> Result<Fragment, Diagnostic> {
+    let a = &ctx.node.attributes;
+    let groups = a.int("group")?.unwrap_or(1);
+    let groups = usize::try_from(groups).ok().filter(|g| *g > 0);
+    let groups = groups.ok_or_else(|| Diagnostic::new("E0206", "attribute `group` must be at least 1"))?;
+    Ok(Fragment::single(Conv { window: WindowSpec::import(a)?, groups, clamp: Clamp::NONE }, ctx.node))
+}
+
+impl Operator for Conv {
+    fn infer(&self, inputs: &Args) -> Result<Vec<TensorType>, Diagnostic> {
+        let (x, w) = (inputs.required(0, "X")?.ty, inputs.required(1, "W")?.ty);
+        let rank = x.shape.len();
+        if !(3..=4).contains(&rank) || w.shape.len() != rank {
+            return Err(Diagnostic::new("E0208", "Conv needs 1-D or 2-D images and weights of the same rank")
+                .help("3-D convolutions are not supported; a 1-D one takes [N, C, L] and weights [M, C/group, k]"));
+        }
+        if x.shape[1] != w.shape[1] * self.groups || w.shape[0] % self.groups != 0 {
+            let (c, g) = (x.shape[1], self.groups);
+            return Err(Diagnostic::new(
+                "E0202",
+                format!("input has {c} channels in {g} groups, weights expect {} a group", w.shape[1]),
+            )
+            .help("input channels must be weights.shape[1] * group, and group must divide weights.shape[0]"));
+        }
+        if let Some(bias) = inputs.get(2)
+            && bias.ty.shape != [w.shape[0]]
+        {
+            return Err(Diagnostic::new("E0202", format!("bias must have shape [{}]", w.shape[0])));
+        }
+        let resolved = self.window.resolve(&x.shape[2..], Some(&w.shape[2..]))?;
+        let mut shape = vec![x.shape[0], w.shape[0]];
+        shape.extend(resolved.output);
+        Ok(vec![TensorType::new(x.elem, shape)])
+    }
+
+    fn quantize(&self) -> QuantRule {
+        let inputs = vec![InputRole::Activation, InputRole::Weight { axis: 0 }, InputRole::Bias];
+        QuantRule { inputs, output: OutputRole::Calibrate }
+    }
+
+    fn axes(&self, inputs: &Args) -> AxisMap {
+        let rank = inputs.get(0).map_or(0, |x| x.ty.shape.len());
+        let mut map = AxisMap::none(rank);
+        if rank > 1 {
+            map.0[0].push((0, 0));
+            map.0[1].extend([(1, 0), (2, 0)]);
+            // Depthwise: the output channel is also the input channel.
+            if inputs.get(1).is_some_and(|w| w.ty.shape[1] == 1 && w.ty.shape[0] == self.groups) {
+                map.0[1].push((0, 1));
+            }
+        }
+        map
+    }
+
+    fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {
+        let weights = b.require_constant(1, "W")?;
+        let x = b.ty(0)?;
+        let window = self.window.resolve(&x.shape[2..], Some(&weights.shape()[2..]))?.window();
+        let (from, to) = (b.view(0)?, b.allocate(0));
+        let depthwise = self.groups == x.shape[1] && weights.shape()[1] == 1;
+        let packed = channels_last(&weights);
+        let batch = x.shape[0];
+        match x.elem {
+            ElemType::F32 => {
+                let consts = shared::filter_f32(b, &packed, 2)?;
+                let (min, max) = self.clamp.f32_bounds();
+                for n in 0..batch {
+                    let (input, output) = (from.image(n), to.image(n));
+                    let kernel = if depthwise {
+                        let depth_multiplier = output.channels / input.channels.max(1);
+                        Kernel::DepthwiseConv2dF32(rt::DepthwiseConv2dF32 { input, output, window, depth_multiplier, min, max })
+                    } else {
+                        let (groups, scratch) = (self.groups, 0);
+                        Kernel::Conv2dF32(rt::Conv2dF32 { input, output, window, groups, min, max, scratch })
+                    };
+                    b.step(kernel, &[&from], &[&to], consts.clone());
+                }
+            }
+            ElemType::I8 => {
+                let (consts, q) = shared::filter_i8(b, &packed, 0, 2)?;
+                let (min, max) = self.clamp.i8_bounds(&q.output);
+                let (input_zero_point, output_zero_point) = (q.input_zero_point, q.output_zero_point);
+                for n in 0..batch {
+                    let (input, output) = (from.image(n), to.image(n));
+                    let kernel = if depthwise {
+                        let depth_multiplier = output.channels / input.channels.max(1);
+                        Kernel::DepthwiseConv2dI8(rt::DepthwiseConv2dI8 {
+                            input,
+                            output,
+                            window,
+                            depth_multiplier,
+                            input_zero_point,
+                            output_zero_point,
+                            min,
+                            max,
+                        })
+                    } else {
+                        let (groups, scratch) = (self.groups, 0);
+                        Kernel::Conv2dI8(rt::Conv2dI8 {
+                            input,
+                            output,
+                            window,
+                            groups,
+                            input_zero_point,
+                            output_zero_point,
+                            min,
+                            max,
+                            scratch,
+                        })
+                    };
+                    b.step(kernel, &[&from], &[&to], consts.clone());
+                }
+            }
+            elem => return Err(shared::no_kernel(elem, &x)),
+        }
+        Ok(())
+    }
+}
+
+/// `[M, C, ...spatial]` to `[M, ...spatial, C]`, the order of the kernels.
+fn channels_last(weights: &Tensor) -> Tensor {
+    let rank = weights.shape().len();
+    let perm: Vec<usize> = [0].into_iter().chain(2..rank).chain([1]).collect();
+    weights.transpose(&perm)
+}

@@ -1,0 +1,13 @@
+//! What several operators share: fused clamps, fixed-point multipliers, windows, unary functions.
+
+mod clamp;
+mod filter;
+mod fixed_point;
+mod unary;
+mod window;
+
+pub use clamp::{Clamp, clamp};
+pub use filter::{LayerQuant, filter_f32, filter_i8, no_kernel};
+pub use fixed_point::{FixedPoint, check_accumulator, two_multiplier};
+pub use unary::{lookup_table, unary};
+pub use window::{AutoPad, Padding, Resolved, WindowSpec};

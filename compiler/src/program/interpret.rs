@@ -1,0 +1,113 @@
+//! Runs a program on the host with the runtime's own kernels.
+
+use super::{Program, Step};
+use crate::diag::Diagnostic;
+use crate::kernels::Kernel;
+use crate::tensor::Tensor;
+use kiln_runtime_core::{Block, view, view_mut};
+
+/// Byte offsets in one arena.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placement {
+    /// Byte offset of each buffer, a multiple of its element size.
+    pub buffers: Vec<usize>,
+    /// Byte offset of each step's scratch.
+    pub scratch: Vec<usize>,
+    /// Bytes of the arena, a multiple of 16.
+    pub arena: usize,
+}
+
+impl Placement {
+    /// Every buffer in its own place: no reuse, so nothing can overwrite anything. The reference for planned runs.
+    pub fn unplanned(program: &Program) -> Placement {
+        let mut end = 0;
+        let mut place = |size: usize| {
+            let at = end;
+            end += size.next_multiple_of(16);
+            at
+        };
+        let buffers = program.buffers.iter().map(|b| place(b.size())).collect();
+        let scratch = program.steps.iter().map(|s| place(s.kernel.scratch_len())).collect();
+        Placement { buffers, scratch, arena: end }
+    }
+
+    /// The kernel of step `index` with absolute offsets.
+    pub fn kernel(&self, program: &Program, index: usize) -> Kernel {
+        let step = &program.steps[index];
+        let mut kernel = step.kernel.clone();
+        let (read_elems, write_elems) = (kernel.read_elems(), kernel.write_elems());
+        let places = kernel.places();
+        for ((image, buffer), elem) in places.reads.into_iter().zip(&step.reads).zip(read_elems) {
+            if let Some(buffer) = buffer {
+                image.offset += self.buffers[buffer.0] / elem.size();
+            }
+        }
+        for ((image, buffer), elem) in places.writes.into_iter().zip(&step.writes).zip(write_elems) {
+            image.offset += self.buffers[buffer.0] / elem.size();
+        }
+        if let Some(scratch) = places.scratch {
+            *scratch = self.scratch[index];
+        }
+        kernel
+    }
+}
+
+/// Runs a program with every buffer in its own place.
+///
+/// # Errors
+/// As [`run_placed`].
+pub fn run(program: &Program, inputs: &[Tensor]) -> Result<Vec<Tensor>, Diagnostic> {
+    run_placed(program, &Placement::unplanned(program), inputs, &mut |_, _| {})
+}
+
+/// Runs a program in the given placement. `observe` sees each step after it ran, with the memory.
+///
+/// # Errors
+/// When the number, types or shapes of the inputs differ from the program's.
+pub fn run_placed(
+    program: &Program,
+    placement: &Placement,
+    inputs: &[Tensor],
+    observe: &mut dyn FnMut(&Step, &[Block]),
+) -> Result<Vec<Tensor>, Diagnostic> {
+    check_inputs(program, inputs)?;
+    let mut mem = vec![Block::ZERO; placement.arena.div_ceil(16)];
+    for (port, tensor) in program.inputs.iter().zip(inputs) {
+        let at = placement.buffers[port.buffer.0];
+        let bytes = tensor.bytes();
+        view_mut::<u8>(&mut mem)[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+    for (index, step) in program.steps.iter().enumerate() {
+        let kernel = placement.kernel(program, index);
+        kernel.run(&mut mem, &program.tables(step));
+        observe(step, &mem);
+    }
+    let bytes = view::<u8>(&mem);
+    program
+        .outputs
+        .iter()
+        .map(|port| {
+            let at = placement.buffers[port.buffer.0];
+            let size = program.buffers[port.buffer.0].size();
+            Tensor::new(port.ty.clone(), bytes[at..at + size].to_vec())
+        })
+        .collect()
+}
+
+fn check_inputs(program: &Program, inputs: &[Tensor]) -> Result<(), Diagnostic> {
+    if inputs.len() != program.inputs.len() {
+        return Err(Diagnostic::new(
+            "E0601",
+            format!("the model takes {} inputs, {} were given", program.inputs.len(), inputs.len()),
+        ));
+    }
+    for (port, tensor) in program.inputs.iter().zip(inputs) {
+        if tensor.ty() != &port.ty {
+            return Err(Diagnostic::new("E0602", format!("input `{}` has another type", port.name))
+                .fact("given", tensor.ty())
+                .fact("expected", &port.ty)
+                .help("give an array of the expected element type and shape"));
+        }
+    }
+    Ok(())
+}
