@@ -32,3 +32,5 @@ pub mod ops;
 pub mod graph;
 
 pub mod lower;
+
+pub mod quant;

@@ -1,0 +1,26 @@
+//! Quantization: what an ONNX file says with QuantizeLinear and DequantizeLinear becomes integer arithmetic.
+//!
+//! Three steps over the float graph, after the float passes have fused it:
+//!
+//! 1. [`annotate`](annotate::annotate): every integer value learns its scale and zero point from the node that made or reads it.
+//! 2. [`shift_unsigned`](unsigned::shift_unsigned): uint8 becomes int8 by subtracting 128, which is exact.
+//! 3. [`islands`](islands::islands): `DequantizeLinear -> op -> QuantizeLinear` becomes `op` on integers.
+//!
+//! What has no integer form stays float between its own conversions.
+
+mod annotate;
+mod islands;
+mod unsigned;
+
+use crate::diag::Diagnostics;
+use crate::graph::Graph;
+
+/// Converts a graph; returns how many operators became integer.
+///
+/// # Errors
+/// `E0310` for scales that are not constant.
+pub fn integers(graph: &mut Graph) -> Result<usize, Diagnostics> {
+    annotate::annotate(graph)?;
+    unsigned::shift_unsigned(graph)?;
+    islands::islands(graph)
+}
