@@ -13,7 +13,8 @@ impl fmt::Display for Graph {
         for id in order {
             let node = self.node(id);
             let outputs: Vec<_> = node.outputs.iter().map(|o| self.describe(*o)).collect();
-            let inputs: Vec<_> = node.inputs.iter().map(|i| i.map_or("_".into(), |i| self.operand(i))).collect();
+            let inputs: Vec<_> =
+                node.inputs.iter().map(|i| i.map_or("_".into(), |i| self.operand(i))).collect();
             writeln!(f, "{} = {:?}({})  // {}", outputs.join(", "), node.op, inputs.join(", "), node.name)?;
         }
         for output in &self.outputs {

@@ -151,7 +151,8 @@ impl Graph {
         // petgraph's order is valid but jumps between branches; the file's order is what a reader expects.
         let mut missing: Vec<usize> =
             graph.node_indices().map(|n| graph.neighbors_directed(n, petgraph::Incoming).count()).collect();
-        let mut ready: std::collections::BTreeSet<_> = graph.node_indices().filter(|n| missing[n.index()] == 0).collect();
+        let mut ready: std::collections::BTreeSet<_> =
+            graph.node_indices().filter(|n| missing[n.index()] == 0).collect();
         let mut order = Vec::with_capacity(ids.len());
         while let Some(next) = ready.pop_first() {
             order.push(graph[next]);

@@ -33,7 +33,11 @@ const MAX_FOLDED: usize = 1 << 16;
 ///
 /// # Errors
 /// All unsupported operators at once (`E0201`); `E0210` to `E0215` for names, cycles and dynamic shapes; what operators say.
-pub fn import(model: &onnx::Model, options: &ImportOptions, evaluate: Evaluate) -> Result<Graph, Diagnostics> {
+pub fn import(
+    model: &onnx::Model,
+    options: &ImportOptions,
+    evaluate: Evaluate,
+) -> Result<Graph, Diagnostics> {
     unsupported(model)?;
     let mut importer = Importer { model, evaluate, graph: Graph::default(), names: HashMap::new() };
     importer.graph.name = model.graph.name.clone();
@@ -241,7 +245,9 @@ impl Importer<'_> {
         match wire {
             Wire::Input(i) => node.inputs.get(*i).and_then(|name| self.names.get(name)).copied(),
             Wire::Node(n, o) => made.get(*n).and_then(|m| m.get(*o)).copied(),
-            Wire::Const(t) => Some(self.graph.add_constant(&format!("{}/const", layer_name(node)), t.clone())),
+            Wire::Const(t) => {
+                Some(self.graph.add_constant(&format!("{}/const", layer_name(node)), t.clone()))
+            }
             Wire::None => None,
         }
     }

@@ -28,13 +28,15 @@ pub fn verify(graph: &Graph) -> Result<(), String> {
                 return Err(format!("`{}` is produced by `{other}` and by `{}`", value.name, node.name));
             }
             if value.data.is_some() || graph.inputs.contains(output) {
-                return Err(format!("`{}` is produced by `{}`, yet constant or an input", value.name, node.name));
+                return Err(format!(
+                    "`{}` is produced by `{}`, yet constant or an input",
+                    value.name, node.name
+                ));
             }
         }
     }
-    let known = |v: ValueId| {
-        produced.contains_key(&v) || graph.inputs.contains(&v) || graph.value(v).data.is_some()
-    };
+    let known =
+        |v: ValueId| produced.contains_key(&v) || graph.inputs.contains(&v) || graph.value(v).data.is_some();
     let mut used: HashSet<ValueId> = graph.inputs.iter().chain(&graph.outputs).copied().collect();
     for id in graph.node_ids() {
         let node = graph.node(id);

@@ -63,6 +63,7 @@ macro_rules! kernels {
             }
 
             /// The images and the scratch offset, to be set when memory is planned.
+            #[allow(unused_variables)]
             pub fn places(&mut self) -> Places<'_> {
                 match self { $( Kernel::$variant(p) => Places {
                     reads: vec![$(&mut p.$read),*],
@@ -82,6 +83,7 @@ macro_rules! kernels {
             }
 
             /// Images that it reads, in order.
+            #[allow(unused_variables)]
             pub fn reads(&self) -> Vec<Image> {
                 match self { $( Kernel::$variant(p) => vec![$(p.$read),*], )* }
             }

@@ -3,7 +3,10 @@
 
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::graph::{Graph, NodeId, ValueId};
-use crate::ops::{Args, Lowering, Op, Operand, lowering::{Input, Output}};
+use crate::ops::{
+    Args, Lowering, Op, Operand,
+    lowering::{Input, Output},
+};
 use crate::program::{self, Port, Program, View};
 use crate::tensor::{Tensor, TensorType};
 use std::collections::HashMap;
@@ -42,7 +45,8 @@ pub fn lower(graph: &Graph) -> Result<Program, Diagnostics> {
     for &output in &graph.outputs {
         finish_output(graph, output, &mut program, &operands)?;
     }
-    program::verify(&program).map_err(|e| Diagnostic::new("E0903", format!("internal error after lowering: {e}")))?;
+    program::verify(&program)
+        .map_err(|e| Diagnostic::new("E0903", format!("internal error after lowering: {e}")))?;
     Ok(program)
 }
 

@@ -39,9 +39,9 @@ impl<'a> Args<'a> {
     pub fn integers(&self, i: usize, name: &str) -> Result<Option<Vec<i64>>, Diagnostic> {
         let Some(arg) = self.get(i) else { return Ok(None) };
         let value = arg.value.ok_or_else(|| {
-            Diagnostic::new("E0204", format!("input {i} `{name}` must be constant"))
-                .fact(name, arg.ty)
-                .help("export with static shapes, or fix the dynamic dimensions with `--shape NAME=1x3x96x96`")
+            Diagnostic::new("E0204", format!("input {i} `{name}` must be constant")).fact(name, arg.ty).help(
+                "export with static shapes, or fix the dynamic dimensions with `--shape NAME=1x3x96x96`",
+            )
         })?;
         Ok(Some(value.to_i64s()))
     }

@@ -92,7 +92,11 @@ impl<'p> Lowering<'p> {
             .inputs
             .iter()
             .map(|i| {
-                i.as_ref().map(|i| Arg { ty: &i.ty, value: i.operand.value.as_ref(), qparams: i.qparams.as_ref() })
+                i.as_ref().map(|i| Arg {
+                    ty: &i.ty,
+                    value: i.operand.value.as_ref(),
+                    qparams: i.qparams.as_ref(),
+                })
             })
             .collect();
         f(&Args(&args))
@@ -190,9 +194,12 @@ impl<'p> Lowering<'p> {
                 (Kernel::Load32(rt::Load { output }), ConstData::I32(bits))
             }
             elem => {
-                return Err(Diagnostic::new("E0303", format!("a constant of type {elem} cannot be an activation"))
-                    .fact("constant", value.ty())
-                    .help("cast it to f32 at export"));
+                return Err(Diagnostic::new(
+                    "E0303",
+                    format!("a constant of type {elem} cannot be an activation"),
+                )
+                .fact("constant", value.ty())
+                .help("cast it to f32 at export"));
             }
         };
         let table = self.table("value", data);
@@ -293,8 +300,7 @@ impl<'p> Lowering<'p> {
         consts: &[ConstId],
         kernel: impl Fn(&[Image]) -> Kernel,
     ) {
-        let views: Vec<View> =
-            from.iter().map(|v| v.broadcast(&to.shape)).chain([to.clone()]).collect();
+        let views: Vec<View> = from.iter().map(|v| v.broadcast(&to.shape)).chain([to.clone()]).collect();
         let buffers: Vec<_> = from.iter().map(|v| Some(v.buffer)).collect();
         for images in tile(&to.shape, &views) {
             self.push(kernel(&images), buffers.clone(), vec![to.buffer], consts.to_vec());
@@ -317,7 +323,9 @@ pub(super) fn tile(shape: &[usize], views: &[View]) -> Vec<Vec<Image>> {
     for (extent, strides) in &axes {
         offsets = offsets
             .iter()
-            .flat_map(|base| (0..*extent).map(move |i| base.iter().zip(strides).map(|(b, s)| b + i * s).collect()))
+            .flat_map(|base| {
+                (0..*extent).map(move |i| base.iter().zip(strides).map(|(b, s)| b + i * s).collect())
+            })
             .collect();
     }
     let axis = |a: usize, v: usize| (inner[a].0, inner[a].1[v]);

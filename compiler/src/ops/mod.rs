@@ -207,8 +207,9 @@ macro_rules! ops {
 
         fn importer(name: &str) -> Option<fn(ImportContext) -> Result<Fragment, Diagnostic>> {
             match name {
-                $( $($name)|* => Some($module::import), )*
-                $( $($spelled)|* => Some($spelling::import), )*
+                // An operator without ONNX names is internal: made by passes only.
+                $( _ if [$($name),*].contains(&name) => Some($module::import), )*
+                $( _ if [$($spelled),*].contains(&name) => Some($spelling::import), )*
                 _ => None,
             }
         }
@@ -246,6 +247,11 @@ ops! {
         conv::Conv ["Conv"]
         relu::Relu ["Relu"]
         transpose::Transpose ["Transpose"]
+        flip_sign::FlipSign []
+ max_pool::MaxPool ["MaxPool"]
+ global_max_pool::GlobalMaxPool ["GlobalMaxPool"]
+ quantize_linear::QuantizeLinear ["QuantizeLinear"]
+ dequantize_linear::DequantizeLinear ["DequantizeLinear"]
     }
     spellings {
     }

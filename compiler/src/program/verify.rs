@@ -19,7 +19,8 @@ pub fn verify(program: &Program) -> Result<(), String> {
     }
     let placement = Placement::unplanned(program);
     for (index, step) in program.steps.iter().enumerate() {
-        let fail = |what: &str| Err(format!("step {index} `{}` ({}): {what}", step.layer, step.kernel.function()));
+        let fail =
+            |what: &str| Err(format!("step {index} `{}` ({}): {what}", step.layer, step.kernel.function()));
         let (reads, writes) = (step.kernel.reads(), step.kernel.writes());
         if reads.len() != step.reads.len() || writes.len() != step.writes.len() {
             return fail("wrong number of operands");

@@ -99,8 +99,10 @@ impl View {
     /// Item `n` of the batch (axis 0) as an image: `[N, C, H, W]`, or `[N, C, L]` with `L` as rows, since time is what
     /// streams.
     pub fn image(&self, n: usize) -> Image {
-        let axis = |i: usize| (self.shape.get(i).copied().unwrap_or(1), self.strides.get(i).copied().unwrap_or(0));
-        let ((_, batch), (channels, chan), (height, row), (width, col)) = (axis(0), axis(1), axis(2), axis(3));
+        let axis =
+            |i: usize| (self.shape.get(i).copied().unwrap_or(1), self.strides.get(i).copied().unwrap_or(0));
+        let ((_, batch), (channels, chan), (height, row), (width, col)) =
+            (axis(0), axis(1), axis(2), axis(3));
         image(self.offset + n * batch, (height, row), (width, col), (channels, chan))
     }
 }

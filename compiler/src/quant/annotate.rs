@@ -47,7 +47,10 @@ pub fn parameters(graph: &Graph, id: NodeId) -> Result<QParams, Diagnostic> {
         Some(tensor) => tensor.ok_or_else(dynamic)?.to_i32s(),
         None => vec![0; scale.len()],
     };
-    if scale.is_empty() || zero_point.len() != scale.len() || scale.iter().any(|s| !s.is_finite() || *s <= 0.0) {
+    if scale.is_empty()
+        || zero_point.len() != scale.len()
+        || scale.iter().any(|s| !s.is_finite() || *s <= 0.0)
+    {
         let d = Diagnostic::new("E0311", "scales must be positive, with one zero point each")
             .fact("scales", scale.len())
             .fact("zero points", zero_point.len());

@@ -84,7 +84,8 @@ fn quantizers(graph: &Graph, value: ValueId) -> Option<Quantizers> {
             return None;
         }
         let output = graph.value(graph.node(node).outputs[0]);
-        let params = output.qparams.clone().filter(|q| q.is_per_tensor() && output.ty.elem == ElemType::I8)?;
+        let params =
+            output.qparams.clone().filter(|q| q.is_per_tensor() && output.ty.elem == ElemType::I8)?;
         if found.params.as_ref().is_some_and(|p| *p != params) {
             return None;
         }
@@ -145,9 +146,7 @@ fn bias(graph: &mut Graph, input: ValueId, before: &[Option<ValueId>]) -> Option
     let scale_of = |i: usize| graph.value(before.get(i).copied().flatten()?).qparams.clone();
     let (x, w) = (scale_of(0)?, scale_of(1)?);
     let (values, scales): (Vec<f64>, QParams) = match graph.constant(input) {
-        Some(float) => {
-            (float.to_f32s().iter().map(|&b| b as f64).collect(), QParams::per_tensor(1.0, 0))
-        }
+        Some(float) => (float.to_f32s().iter().map(|&b| b as f64).collect(), QParams::per_tensor(1.0, 0)),
         None => {
             let (value, params) = dequantized(graph, input)?;
             let integers = graph.constant(value)?.to_i64s();

@@ -15,7 +15,10 @@ use crate::tensor::{ElemType, Tensor, TensorType};
 /// Those of type inference, which would be internal errors.
 pub fn shift_unsigned(graph: &mut Graph) -> Result<(), Diagnostic> {
     let ids: Vec<ValueId> = graph.value_ids().collect();
-    for id in ids.into_iter().filter(|&id| shiftable(graph, id)) {
+    for id in ids {
+        if !shiftable(graph, id) {
+            continue;
+        }
         if graph.inputs.contains(&id) {
             let signed = flip(graph, id, &format!("{}_i8", graph.value(id).name.clone()))?;
             for (node, input) in graph.consumers(id) {

@@ -61,8 +61,9 @@ pub fn two_multiplier(
         let one = 2f64.powi(shift as i32);
         let m = ratios.map(|r| (r * one).round());
         let half = if shift == 0 { 0.0 } else { one / 2.0 };
-        let constant =
-            output_zero_point as f64 * one + half - m[0] * zero_points[0] as f64 - m[1] * zero_points[1] as f64;
+        let constant = output_zero_point as f64 * one + half
+            - m[0] * zero_points[0] as f64
+            - m[1] * zero_points[1] as f64;
         if 128.0 * (m[0].abs() + m[1].abs()) + constant.abs() < 2f64.powi(31) {
             return Ok((m.map(|m| m as i32), constant as i32, shift));
         }

@@ -10,7 +10,8 @@ use kiln_runtime_core::{self as rt, Image};
 pub fn lookup_table(f: impl Fn(f32) -> f32, x: &QParams, y: &QParams) -> Vec<i8> {
     (-128..=127i32)
         .map(|q| {
-            let real = (q - x.zero_point.first().copied().unwrap_or(0)) as f32 * x.scale.first().copied().unwrap_or(1.0);
+            let real = (q - x.zero_point.first().copied().unwrap_or(0)) as f32
+                * x.scale.first().copied().unwrap_or(1.0);
             y.quantize(f(real))
         })
         .collect()
@@ -32,10 +33,19 @@ pub fn unary(
         let table = b.table("table", ConstData::I8(table));
         let from = b.view(0)?;
         let to = b.allocate(0);
-        b.elementwise(&[&from], &to, &[table], |i| Kernel::LookupI8(rt::LookupI8 { input: i[0], output: i[1] }));
+        b.elementwise(&[&from], &to, &[table], |i| {
+            Kernel::LookupI8(rt::LookupI8 { input: i[0], output: i[1] })
+        });
         return Ok(());
     }
-    let probe = Image { offset: 0, height: 0, width: 0, channels: 0, layout: rt::Layout { row: 0, col: 0, chan: 0 }, ring: 1 };
+    let probe = Image {
+        offset: 0,
+        height: 0,
+        width: 0,
+        channels: 0,
+        layout: rt::Layout { row: 0, col: 0, chan: 0 },
+        ring: 1,
+    };
     if ty.elem != ElemType::F32 || kernel(&[probe, probe]).is_none() {
         return Err(Diagnostic::new("E0304", format!("no kernel for elements of type {}", ty.elem))
             .fact("input", &ty)

@@ -109,10 +109,12 @@ impl WindowSpec {
                 .fact("dilations", format!("{dilations:?}"))
                 .fact("pads", format!("{pads:?}")));
         }
-        let mut r = Resolved { kernel, strides, dilations, pad_start: vec![], pad_end: vec![], output: vec![] };
+        let mut r =
+            Resolved { kernel, strides, dilations, pad_start: vec![], pad_end: vec![], output: vec![] };
         for (axis, &extent) in input.iter().enumerate() {
             let given = (pads[axis], pads[axis + n]);
-            let (start, end, output) = self.axis(extent, given, (r.kernel[axis], r.strides[axis], r.dilations[axis]))?;
+            let (start, end, output) =
+                self.axis(extent, given, (r.kernel[axis], r.strides[axis], r.dilations[axis]))?;
             r.pad_start.push(start);
             r.pad_end.push(end);
             r.output.push(output);
@@ -135,7 +137,11 @@ impl WindowSpec {
                 let output = input.div_ceil(stride);
                 let total = ((output.max(1) - 1) * stride + span).saturating_sub(input);
                 let small = total / 2;
-                if self.padding.auto == AutoPad::SameUpper { (small, total - small) } else { (total - small, small) }
+                if self.padding.auto == AutoPad::SameUpper {
+                    (small, total - small)
+                } else {
+                    (total - small, small)
+                }
             }
         };
         let padded = input + start + end;

@@ -1,0 +1,13 @@
+//! stub
+use super::*;
+/// s
+#[derive(Debug, Clone, PartialEq)]
+pub struct DequantizeLinear { pub axis: i64 }
+/// s
+pub fn import(ctx: ImportContext) -> Result<Fragment, Diagnostic> { Ok(Fragment::single(DequantizeLinear { axis: 1 }, ctx.node)) }
+impl Operator for DequantizeLinear {
+    fn infer(&self, _: &Args) -> Result<Vec<TensorType>, Diagnostic> { Ok(vec![]) }
+    fn quantize(&self) -> QuantRule { QuantRule::float() }
+    fn axes(&self, _: &Args) -> AxisMap { AxisMap::none(0) }
+    fn lower(&self, _: &mut Lowering) -> Result<(), Diagnostic> { Ok(()) }
+}
