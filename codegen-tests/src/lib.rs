@@ -1,1 +1,4 @@
-//! Tests of generated code.
+//! What the tests of generated code share: the zoo, its golden arrays, and comparisons with them.
+
+pub mod npy;
+pub mod zoo;
