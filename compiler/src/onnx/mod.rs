@@ -1,4 +1,9 @@
-//! The ONNX file as owned data.
+//! The ONNX file as owned data. The only place that knows protobuf.
+
+mod decode;
+mod proto;
+
+pub use decode::{External, check_location, read};
 
 use crate::diag::Diagnostic;
 use crate::tensor::{ElemType, Tensor};
@@ -71,25 +76,56 @@ pub enum Dim {
     Unknown,
 }
 
+/// The value of an attribute.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)]
+pub enum Attribute {
+    Float(f32),
+    Int(i64),
+    String(String),
+    Tensor(Tensor),
+    Graph(Graph),
+    Floats(Vec<f32>),
+    Ints(Vec<i64>),
+    Strings(Vec<String>),
+    /// A kind that Kiln does not read.
+    Other,
+}
+
 /// Attributes by name.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Attributes(BTreeMap<String, ()>);
+pub struct Attributes(pub BTreeMap<String, Attribute>);
+
+macro_rules! getters {
+    ($($(#[$doc:meta])* $name:ident $variant:ident $t:ty, $what:literal;)*) => { $(
+        #[doc = concat!("The attribute as ", $what, ", `None` when it is not there.")]
+        ///
+        /// # Errors
+        /// `E0112` when it is of another kind.
+        pub fn $name(&self, name: &str) -> Result<Option<$t>, Diagnostic> {
+            match self.0.get(name) {
+                None => Ok(None),
+                Some(Attribute::$variant(value)) => Ok(Some(value.clone())),
+                Some(_) => Err(Diagnostic::new("E0112", format!("attribute `{name}` is not {}", $what))),
+            }
+        }
+    )* };
+}
 
 impl Attributes {
-    /// stub
-    pub fn int(&self, _: &str) -> Result<Option<i64>, Diagnostic> {
-        Ok(None)
+    /// Whether the attribute is there.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
     }
-    /// stub
-    pub fn ints(&self, _: &str) -> Result<Option<Vec<i64>>, Diagnostic> {
-        Ok(None)
-    }
-    /// stub
-    pub fn float(&self, _: &str) -> Result<Option<f32>, Diagnostic> {
-        Ok(None)
-    }
-    /// stub
-    pub fn string(&self, _: &str) -> Result<Option<String>, Diagnostic> {
-        Ok(None)
+
+    getters! {
+        int Int i64, "an integer";
+        float Float f32, "a float";
+        string String String, "a string";
+        ints Ints Vec<i64>, "a list of integers";
+        floats Floats Vec<f32>, "a list of floats";
+        strings Strings Vec<String>, "a list of strings";
+        tensor Tensor Tensor, "a tensor";
+        graph Graph Graph, "a graph";
     }
 }
