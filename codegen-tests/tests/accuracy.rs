@@ -44,7 +44,8 @@ fn accuracy_is_within_half_a_point_of_onnx_runtime() {
         let input = artifact.program.inputs[0].ty.clone();
         let hits = (0..y.len()).filter(|&i| {
             let sample = sample(&x, i, &input);
-            let outputs = program::run_placed(&artifact.program, &artifact.plan.placement, &[sample], &mut |_, _| {});
+            let outputs =
+                program::run_placed(&artifact.program, &artifact.plan.placement, &[sample], &mut |_, _| {});
             argmax(&outputs.expect("the sample fits the input")[0]) == y[i] as usize
         });
         let accuracy = 100.0 * hits.count() as f64 / y.len() as f64;
@@ -58,7 +59,8 @@ fn accuracy_is_within_half_a_point_of_onnx_runtime() {
 
 fn sample(x: &Tensor, index: usize, ty: &TensorType) -> Tensor {
     let size = ty.elements() * ty.elem.size();
-    Tensor::new(ty.clone(), x.bytes()[index * size..(index + 1) * size].to_vec()).expect("samples fill the input")
+    Tensor::new(ty.clone(), x.bytes()[index * size..(index + 1) * size].to_vec())
+        .expect("samples fill the input")
 }
 
 fn argmax(output: &Tensor) -> usize {

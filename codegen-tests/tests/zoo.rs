@@ -13,7 +13,13 @@ fn models_agree_with_their_golden_outputs() {
         let start = Instant::now();
         let outcome = check(entry).unwrap_or_else(|e| Outcome { figure: f64::NAN, failures: vec![e] });
         let verdict = if outcome.failures.is_empty() { "ok" } else { "FAILED" };
-        println!("{:45} {verdict:6} {:10.4}  {:?}  {:.1?}", entry.name, outcome.figure, entry.rule, start.elapsed());
+        println!(
+            "{:45} {verdict:6} {:10.4}  {:?}  {:.1?}",
+            entry.name,
+            outcome.figure,
+            entry.rule,
+            start.elapsed()
+        );
         failures.extend(outcome.failures.iter().map(|f| format!("{}: {f}", entry.name)));
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
@@ -21,10 +27,12 @@ fn models_agree_with_their_golden_outputs() {
 
 fn check(entry: &Entry) -> Result<Outcome, String> {
     let bytes = std::fs::read(entry.model()).map_err(|e| e.to_string())?;
-    let compiled = driver::compile(&bytes, &mut |_, _, _| Err("no external data".into()), &Options::default());
+    let compiled =
+        driver::compile(&bytes, &mut |_, _, _| Err("no external data".into()), &Options::default());
     if let Rule::Unsupported(reason) = &entry.rule {
         let text = compiled.err().map_or("it compiled".to_string(), |e| e.to_string());
-        let failures = if text.contains(reason) { vec![] } else { vec![format!("expected `{reason}`, got: {text}")] };
+        let failures =
+            if text.contains(reason) { vec![] } else { vec![format!("expected `{reason}`, got: {text}")] };
         return Ok(Outcome { figure: 0.0, failures });
     }
     let artifact = compiled.map_err(|e| e.to_string())?;
@@ -32,7 +40,8 @@ fn check(entry: &Entry) -> Result<Outcome, String> {
     let mut failures = vec![];
     for (index, case) in entry.cases()?.iter().enumerate() {
         let run = |placement: &Placement| {
-            program::run_placed(&artifact.program, placement, &case.inputs, &mut |_, _| {}).map_err(|e| e.to_string())
+            program::run_placed(&artifact.program, placement, &case.inputs, &mut |_, _| {})
+                .map_err(|e| e.to_string())
         };
         let outputs = run(&artifact.plan.placement)?;
         if index == 0 && outputs != run(&Placement::unplanned(&artifact.program))? {

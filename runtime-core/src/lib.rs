@@ -14,17 +14,36 @@
 #![deny(unsafe_code)]
 
 mod arena;
-mod filter;
-mod image;
-mod requantize;
-
+mod binary;
+mod conv2d_f32;
 mod conv2d_i8;
+mod depthwise_conv2d;
+mod elementwise;
+mod filter;
+mod fully_connected;
+mod image;
+mod matmul;
+mod moves;
+mod pool;
+mod requantize;
+mod softmax;
+mod unary;
+
+pub mod math;
 
 pub use arena::{Aligned, Block, Plain, expect, view, view_mut};
+pub use binary::*;
+pub use conv2d_f32::{Conv2dF32, conv2d_f32};
 pub use conv2d_i8::{Conv2dI8, conv2d_i8};
+pub use depthwise_conv2d::*;
 pub use filter::{Filter, FilterF32};
+pub use fully_connected::*;
 pub use image::{Image, Layout, Window};
+pub use matmul::*;
+pub use moves::{
+    Copy, Fill8, Fill32, Load8, Load32, copy_8, copy_32, copy_64, fill_8, fill_32, load_8, load_32,
+};
+pub use pool::*;
 pub use requantize::{div_round_half_even, requantize, round_half_even};
-
-mod stub;
-pub use stub::*;
+pub use softmax::*;
+pub use unary::*;

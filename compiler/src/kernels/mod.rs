@@ -166,7 +166,7 @@ kernels! {
     ClampI8 = clamp_i8(ClampI8) { reads [input: I8], writes [output: I8], overlay true, macs |_p| 0 }
     RescaleI8 = rescale_i8(RescaleI8) { reads [input: I8], writes [output: I8], overlay true, macs |_p| 0 }
     SoftmaxI8 = softmax_i8(SoftmaxI8) { reads [input: I8], writes [output: I8], tables [[u32]], overlay false, macs |_p| 0 }
-    FlipSign = flip_sign(FlipSign) { reads [input: I8], writes [output: I8], overlay true, macs |_p| 0 }
+    FlipSign = flip_sign(FlipSign) { reads [input: U8], writes [output: U8], overlay true, macs |_p| 0 }
 
     // between int8 and f32
     QuantizeF32I8 = quantize_f32_i8(QuantizeF32I8) { reads [input: F32], writes [output: I8], overlay false, macs |_p| 0 }
@@ -178,8 +178,8 @@ kernels! {
     Copy64 = copy_64(Copy) { reads [input: I64], writes [output: I64], overlay false, macs |_p| 0 }
     Fill8 = fill_8(Fill8) { reads [], writes [output: I8], overlay false, macs |_p| 0 }
     Fill32 = fill_32(Fill32) { reads [], writes [output: F32], overlay false, macs |_p| 0 }
-    Load8 = load_8(Load) { reads [], writes [output: I8], tables [[i8]], overlay false, macs |_p| 0 }
-    Load32 = load_32(Load) { reads [], writes [output: I32], tables [[i32]], overlay false, macs |_p| 0 }
+    Load8 = load_8(Load8) { reads [], writes [output: I8], tables [[i8]], overlay false, macs |_p| 0 }
+    Load32 = load_32(Load32) { reads [], writes [output: I32], tables [[i32]], overlay false, macs |_p| 0 }
 
     // f32
     Conv2dF32 = conv2d_f32(Conv2dF32) {

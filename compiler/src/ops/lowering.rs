@@ -183,15 +183,15 @@ impl<'p> Lowering<'p> {
         let view = self.temp(value.elem(), value.shape());
         let output = image(0, (1, value.elements()), (1, value.elements()), (value.elements(), 1));
         let (kernel, data) = match value.elem() {
-            ElemType::I8 => (Kernel::Load8(rt::Load { output }), ConstData::I8(value.to_i8s())),
+            ElemType::I8 => (Kernel::Load8(rt::Load8 { output }), ConstData::I8(value.to_i8s())),
             ElemType::U8 | ElemType::Bool => {
                 let bytes = value.bytes().iter().map(|&b| b as i8).collect();
-                (Kernel::Load8(rt::Load { output }), ConstData::I8(bytes))
+                (Kernel::Load8(rt::Load8 { output }), ConstData::I8(bytes))
             }
-            ElemType::I32 => (Kernel::Load32(rt::Load { output }), ConstData::I32(value.to_i32s())),
+            ElemType::I32 => (Kernel::Load32(rt::Load32 { output }), ConstData::I32(value.to_i32s())),
             ElemType::F32 => {
                 let bits = value.to_f32s().iter().map(|x| x.to_bits() as i32).collect();
-                (Kernel::Load32(rt::Load { output }), ConstData::I32(bits))
+                (Kernel::Load32(rt::Load32 { output }), ConstData::I32(bits))
             }
             elem => {
                 return Err(Diagnostic::new(

@@ -1,0 +1,183 @@
+//! Elementwise kernels of two operands, the second from memory or from a constant table. Operands broadcast by strides
+//! of 0.
+
+use crate::elementwise::{check_zip, zip};
+use crate::{Block, Image, requantize};
+use core::ops::Range;
+
+/// Parameters of [`add_i8`], which also subtracts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddI8 {
+    /// First operand.
+    pub a: Image,
+    /// Second operand; its offset counts in the table when there is one.
+    pub b: Image,
+    /// Output image.
+    pub output: Image,
+    /// `round(scale_a / scale_y * 2^shift)`.
+    pub a_multiplier: i32,
+    /// `round(scale_b / scale_y * 2^shift)`, negative to subtract.
+    pub b_multiplier: i32,
+    /// Zero points and half of `2^shift`.
+    pub constant: i32,
+    /// Right shift.
+    pub shift: u8,
+    /// Smallest output.
+    pub min: i8,
+    /// Largest output.
+    pub max: i8,
+}
+
+impl AddI8 {
+    /// Whether images and table fit together in `arena` bytes.
+    pub const fn check(&self, b_table: &[i8], arena: usize) -> Result<(), &'static str> {
+        check_zip((&self.a, &self.b, &self.output), b_table.len(), 1, arena)
+    }
+}
+
+/// `clamp((a * a_multiplier + b * b_multiplier + constant) >> shift)`.
+pub fn add_i8(mem: &mut [Block], p: &AddI8, rows: Range<usize>, b_table: &[i8]) {
+    zip(mem, (&p.a, &p.b, &p.output), rows, b_table, |a: i8, b: i8| {
+        let a = (a as i32).wrapping_mul(p.a_multiplier);
+        let b = (b as i32).wrapping_mul(p.b_multiplier);
+        let sum = a.wrapping_add(b).wrapping_add(p.constant);
+        (sum >> (p.shift & 31)).max(p.min as i32).min(p.max as i32) as i8
+    });
+}
+
+/// Parameters of [`mul_i8`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MulI8 {
+    /// First operand.
+    pub a: Image,
+    /// Second operand; its offset counts in the table when there is one.
+    pub b: Image,
+    /// Output image.
+    pub output: Image,
+    /// Zero point of the first operand.
+    pub a_zero_point: i8,
+    /// Zero point of the second operand.
+    pub b_zero_point: i8,
+    /// Zero point of the output.
+    pub output_zero_point: i8,
+    /// Multiplier of `scale_a * scale_b / scale_y`.
+    pub multiplier: i32,
+    /// Its left shift.
+    pub shift: u8,
+    /// Smallest output.
+    pub min: i8,
+    /// Largest output.
+    pub max: i8,
+}
+
+impl MulI8 {
+    /// Whether images and table fit together in `arena` bytes.
+    pub const fn check(&self, b_table: &[i8], arena: usize) -> Result<(), &'static str> {
+        check_zip((&self.a, &self.b, &self.output), b_table.len(), 1, arena)
+    }
+}
+
+/// `clamp(zp_y + requantize((a - zp_a) * (b - zp_b)))`.
+pub fn mul_i8(mem: &mut [Block], p: &MulI8, rows: Range<usize>, b_table: &[i8]) {
+    zip(mem, (&p.a, &p.b, &p.output), rows, b_table, |a: i8, b: i8| {
+        let product = (a as i32 - p.a_zero_point as i32) * (b as i32 - p.b_zero_point as i32);
+        let q = requantize(product, p.multiplier, p.shift).wrapping_add(p.output_zero_point as i32);
+        q.max(p.min as i32).min(p.max as i32) as i8
+    });
+}
+
+/// Parameters of the f32 kernels of two operands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BinaryF32 {
+    /// First operand.
+    pub a: Image,
+    /// Second operand; its offset counts in the table when there is one.
+    pub b: Image,
+    /// Output image.
+    pub output: Image,
+    /// Smallest output.
+    pub min: f32,
+    /// Largest output.
+    pub max: f32,
+}
+
+impl BinaryF32 {
+    /// Whether images and table fit together in `arena` bytes.
+    pub const fn check(&self, b_table: &[f32], arena: usize) -> Result<(), &'static str> {
+        check_zip((&self.a, &self.b, &self.output), b_table.len(), 4, arena)
+    }
+}
+
+macro_rules! binary_f32 {
+    ($($(#[$doc:meta])* $function:ident |$a:ident, $b:ident| $value:expr;)*) => { $(
+        $(#[$doc])*
+        pub fn $function(mem: &mut [Block], p: &BinaryF32, rows: Range<usize>, b_table: &[f32]) {
+            zip(mem, (&p.a, &p.b, &p.output), rows, b_table, |$a: f32, $b: f32| ($value).max(p.min).min(p.max));
+        }
+    )* };
+}
+
+binary_f32! {
+    /// `clamp(a + b)`.
+    add_f32 |a, b| a + b;
+    /// `clamp(a - b)`.
+    sub_f32 |a, b| a - b;
+    /// `clamp(a * b)`.
+    mul_f32 |a, b| a * b;
+    /// `clamp(a / b)`.
+    div_f32 |a, b| a / b;
+    /// `clamp(a)`, or `clamp(a * b)` for `a` below 0.
+    prelu_f32 |a, b| if a < 0.0 { a * b } else { a };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Layout, view, view_mut};
+
+    fn flat(offset: usize, n: usize, col: usize) -> Image {
+        Image { offset, height: 1, width: n, channels: 1, layout: Layout { row: n, col, chan: n }, ring: 1 }
+    }
+
+    #[test]
+    fn adds_with_two_scales_and_broadcasts() {
+        let mut mem = [Block::ZERO; 1];
+        view_mut::<i8>(&mut mem)[..4].copy_from_slice(&[10, -10, 127, 5]);
+        // y = a / 2 + 2 * b, b = 3 for all
+        let p = AddI8 {
+            a: flat(0, 4, 1),
+            b: flat(0, 4, 0),
+            output: flat(8, 4, 1),
+            a_multiplier: 8,
+            b_multiplier: 32,
+            constant: 8,
+            shift: 4,
+            min: -128,
+            max: 60,
+        };
+        assert_eq!(p.check(&[3], 16), Ok(()));
+        assert!(p.check(&[3], 8).is_err());
+        add_i8(&mut mem, &p, 0..1, &[3]);
+        assert_eq!(view::<i8>(&mem)[8..12], [11, 1, 60, 9]);
+    }
+
+    #[test]
+    fn multiplies_around_zero_points() {
+        let mut mem = [Block::ZERO; 1];
+        view_mut::<i8>(&mut mem)[..2].copy_from_slice(&[5, 7]);
+        let p = MulI8 {
+            a: flat(0, 1, 1),
+            b: flat(1, 1, 1),
+            output: flat(2, 1, 1),
+            a_zero_point: 1,
+            b_zero_point: -1,
+            output_zero_point: 10,
+            multiplier: 1 << 30,
+            shift: 0,
+            min: -128,
+            max: 127,
+        };
+        mul_i8(&mut mem, &p, 0..1, &[]);
+        assert_eq!(view::<i8>(&mem)[2], 18); // 10 + 4 * 8 / 4
+    }
+}

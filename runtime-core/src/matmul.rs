@@ -1,0 +1,107 @@
+//! Products of two activations.
+
+use crate::{Block, Image, requantize, view_mut};
+use core::ops::Range;
+
+const fn check(a: &Image, b: &Image, output: &Image, size: usize, arena: usize) -> Result<(), &'static str> {
+    if a.width != 1 || b.width != 1 || output.width != 1 {
+        return Err("matmul: operands are rows x 1 x channels");
+    }
+    if a.channels != b.height || a.height != output.height || b.channels != output.channels {
+        return Err("matmul: operands do not fit together");
+    }
+    if !a.fits(size, arena) || !b.fits(size, arena) || !output.fits(size, arena) {
+        return Err("matmul: image outside of the arena");
+    }
+    Ok(())
+}
+
+/// Parameters of [`matmul_i8`]. A matrix is an image of its rows, one column, and its columns as channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MatMulI8 {
+    /// Left operand, `M x 1 x K`.
+    pub a: Image,
+    /// Right operand, `K x 1 x N`.
+    pub b: Image,
+    /// Output, `M x 1 x N`.
+    pub output: Image,
+    /// Zero point of the left operand.
+    pub a_zero_point: i8,
+    /// Zero point of the right operand.
+    pub b_zero_point: i8,
+    /// Zero point of the output.
+    pub output_zero_point: i8,
+    /// Multiplier of `scale_a * scale_b / scale_y`.
+    pub multiplier: i32,
+    /// Its left shift.
+    pub shift: u8,
+    /// Smallest output.
+    pub min: i8,
+    /// Largest output.
+    pub max: i8,
+}
+
+impl MatMulI8 {
+    /// Whether the images fit together in `arena` bytes.
+    pub const fn check(&self, arena: usize) -> Result<(), &'static str> {
+        check(&self.a, &self.b, &self.output, 1, arena)
+    }
+}
+
+/// Computes output `rows`: `y = clamp(zp_y + requantize(sum((a - zp_a) * (b - zp_b))))`.
+pub fn matmul_i8(mem: &mut [Block], p: &MatMulI8, rows: Range<usize>) {
+    let mem = view_mut::<i8>(mem);
+    for y in rows {
+        for n in 0..p.output.channels {
+            let mut acc = 0i32;
+            for k in 0..p.a.channels {
+                let a = mem.get(p.a.at(y, 0, k)).copied().unwrap_or(0) as i32 - p.a_zero_point as i32;
+                let b = mem.get(p.b.at(k, 0, n)).copied().unwrap_or(0) as i32 - p.b_zero_point as i32;
+                acc = acc.wrapping_add(a * b);
+            }
+            let q = requantize(acc, p.multiplier, p.shift).wrapping_add(p.output_zero_point as i32);
+            if let Some(to) = mem.get_mut(p.output.at(y, 0, n)) {
+                *to = q.max(p.min as i32).min(p.max as i32) as i8;
+            }
+        }
+    }
+}
+
+/// Parameters of [`matmul_f32`]. A matrix is an image of its rows, one column, and its columns as channels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MatMulF32 {
+    /// Left operand, `M x 1 x K`.
+    pub a: Image,
+    /// Right operand, `K x 1 x N`.
+    pub b: Image,
+    /// Output, `M x 1 x N`.
+    pub output: Image,
+    /// Smallest output.
+    pub min: f32,
+    /// Largest output.
+    pub max: f32,
+}
+
+impl MatMulF32 {
+    /// Whether the images fit together in `arena` bytes.
+    pub const fn check(&self, arena: usize) -> Result<(), &'static str> {
+        check(&self.a, &self.b, &self.output, 4, arena)
+    }
+}
+
+/// Computes output `rows`: `y = clamp(sum(a * b))`, the sum in ascending order.
+pub fn matmul_f32(mem: &mut [Block], p: &MatMulF32, rows: Range<usize>) {
+    let mem = view_mut::<f32>(mem);
+    for y in rows {
+        for n in 0..p.output.channels {
+            let mut acc = 0.0f32;
+            for k in 0..p.a.channels {
+                let a = mem.get(p.a.at(y, 0, k)).copied().unwrap_or(0.0);
+                acc += a * mem.get(p.b.at(k, 0, n)).copied().unwrap_or(0.0);
+            }
+            if let Some(to) = mem.get_mut(p.output.at(y, 0, n)) {
+                *to = acc.max(p.min).min(p.max);
+            }
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Max and average pooling. Global pooling and ReduceMean are a window as large as the image.
+
+use crate::{Block, Image, Plain, Window, div_round_half_even, view_mut};
+use core::ops::Range;
+
+const fn check(input: &Image, output: &Image, size: usize, arena: usize) -> Result<(), &'static str> {
+    if input.channels != output.channels {
+        return Err("pool: input and output differ in channels");
+    }
+    if !input.fits(size, arena) || !output.fits(size, arena) {
+        return Err("pool: image outside of the arena");
+    }
+    Ok(())
+}
+
+/// For every value of output `rows`, folds the taps that lie inside of the input, then finishes with their number.
+#[inline(always)]
+fn pool<T: Plain, A: Copy>(
+    mem: &mut [Block],
+    (input, output, window): (&Image, &Image, &Window),
+    rows: Range<usize>,
+    start: A,
+    fold: impl Fn(A, T) -> A,
+    finish: impl Fn(A, usize) -> T,
+) {
+    let mem = view_mut::<T>(mem);
+    for y in rows {
+        for c in 0..output.channels {
+            for x in 0..output.width {
+                let (mut acc, mut taps) = (start, 0);
+                for ky in 0..window.height {
+                    let Some(row) = window.input_row(y, ky, input.height) else { continue };
+                    for kx in 0..window.width {
+                        let Some(col) = window.input_col(x, kx, input.width) else { continue };
+                        acc = fold(acc, mem.get(input.at(row, col, c)).copied().unwrap_or_default());
+                        taps += 1;
+                    }
+                }
+                if let Some(to) = mem.get_mut(output.at(y, x, c)) {
+                    *to = finish(acc, taps);
+                }
+            }
+        }
+    }
+}
+
+macro_rules! max_pool {
+    ($function:ident $params:ident $t:ty) => {
+        #[doc = concat!("Parameters of [`", stringify!($function), "`].")]
+        #[derive(Debug, Clone, Copy, PartialEq)]
+        pub struct $params {
+            /// Input image.
+            pub input: Image,
+            /// Output image.
+            pub output: Image,
+            /// Extents, strides, dilations and padding.
+            pub window: Window,
+            /// Smallest output.
+            pub min: $t,
+            /// Largest output.
+            pub max: $t,
+        }
+
+        impl $params {
+            /// Whether the images fit together in `arena` bytes.
+            pub const fn check(&self, arena: usize) -> Result<(), &'static str> {
+                check(&self.input, &self.output, size_of::<$t>(), arena)
+            }
+        }
+
+        /// Computes output `rows`: the largest value of the window. Padding never wins.
+        pub fn $function(mem: &mut [Block], p: &$params, rows: Range<usize>) {
+            let images = (&p.input, &p.output, &p.window);
+            pool(mem, images, rows, <$t>::MIN, |a: $t, x: $t| a.max(x), |a, _| a.max(p.min).min(p.max));
+        }
+    };
+}
+max_pool!(max_pool_i8 MaxPoolI8 i8);
+max_pool!(max_pool_f32 MaxPoolF32 f32);
+
+/// Parameters of [`average_pool_i8`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AveragePoolI8 {
+    /// Input image.
+    pub input: Image,
+    /// Output image.
+    pub output: Image,
+    /// Extents, strides, dilations and padding.
+    pub window: Window,
+    /// Whether padding counts as zeros, or not at all.
+    pub count_include_pad: bool,
+    /// Zero point of the input.
+    pub input_zero_point: i8,
+    /// Zero point of the output.
+    pub output_zero_point: i8,
+    /// `scale_x / scale_y = multiplier * 2^-shift`.
+    pub multiplier: i32,
+    /// See `multiplier`.
+    pub shift: u8,
+    /// Smallest output.
+    pub min: i8,
+    /// Largest output.
+    pub max: i8,
+}
+
+impl AveragePoolI8 {
+    /// Whether the images fit together in `arena` bytes.
+    pub const fn check(&self, arena: usize) -> Result<(), &'static str> {
+        if self.window.height * self.window.width > 1 << 20 {
+            return Err("average_pool_i8: the window holds more than 2^20 values");
+        }
+        check(&self.input, &self.output, 1, arena)
+    }
+}
+
+/// Computes output `rows`: `y = clamp(zp_y + div_round_half_even(sum(x - zp_x) * multiplier, n << shift))`.
+pub fn average_pool_i8(mem: &mut [Block], p: &AveragePoolI8, rows: Range<usize>) {
+    let images = (&p.input, &p.output, &p.window);
+    let zero_point = p.input_zero_point as i32;
+    let all = p.window.height * p.window.width;
+    pool(
+        mem,
+        images,
+        rows,
+        0i32,
+        |sum, x: i8| sum.wrapping_add(x as i32 - zero_point),
+        |sum, taps| {
+            let n = if p.count_include_pad { all } else { taps };
+            let mean = div_round_half_even(sum as i64 * p.multiplier as i64, (n as i64) << (p.shift & 63));
+            (mean + p.output_zero_point as i64).max(p.min as i64).min(p.max as i64) as i8
+        },
+    );
+}
+
+/// Parameters of [`average_pool_f32`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AveragePoolF32 {
+    /// Input image.
+    pub input: Image,
+    /// Output image.
+    pub output: Image,
+    /// Extents, strides, dilations and padding.
+    pub window: Window,
+    /// Whether padding counts as zeros, or not at all.
+    pub count_include_pad: bool,
+    /// Smallest output.
+    pub min: f32,
+    /// Largest output.
+    pub max: f32,
+}
+
+impl AveragePoolF32 {
+    /// Whether the images fit together in `arena` bytes.
+    pub const fn check(&self, arena: usize) -> Result<(), &'static str> {
+        check(&self.input, &self.output, 4, arena)
+    }
+}
+
+/// Computes output `rows`: `y = clamp(sum(x) / n)`, the sum in ascending order of `[ky][kx]`.
+pub fn average_pool_f32(mem: &mut [Block], p: &AveragePoolF32, rows: Range<usize>) {
+    let images = (&p.input, &p.output, &p.window);
+    let all = p.window.height * p.window.width;
+    pool(
+        mem,
+        images,
+        rows,
+        0.0f32,
+        |sum, x: f32| sum + x,
+        |sum, taps| {
+            let n = if p.count_include_pad { all } else { taps };
+            (sum / n as f32).max(p.min).min(p.max)
+        },
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Layout, view};
+
+    fn square(offset: usize, n: usize) -> Image {
+        Image {
+            offset,
+            height: n,
+            width: n,
+            channels: 1,
+            layout: Layout { row: n, col: 1, chan: n * n },
+            ring: n,
+        }
+    }
+
+    fn window(n: usize, pad: usize) -> Window {
+        Window {
+            height: n,
+            width: n,
+            stride_h: 1,
+            stride_w: 1,
+            dilation_h: 1,
+            dilation_w: 1,
+            pad_top: pad,
+            pad_left: pad,
+        }
+    }
+
+    #[test]
+    fn averages_round_ties_to_even_and_leave_padding_out() {
+        let mut mem = [Block::ZERO; 2];
+        view_mut::<i8>(&mut mem)[..4].copy_from_slice(&[1, 2, 3, 4]);
+        let mut p = AveragePoolI8 {
+            input: square(0, 2),
+            output: square(16, 1),
+            window: window(2, 0),
+            count_include_pad: false,
+            input_zero_point: 0,
+            output_zero_point: 0,
+            multiplier: 1 << 30,
+            shift: 30,
+            min: -128,
+            max: 127,
+        };
+        average_pool_i8(&mut mem, &p, 0..1);
+        assert_eq!(view::<i8>(&mem)[16], 2); // 2.5
+        (p.output, p.window) = (square(16, 3), window(2, 1));
+        average_pool_i8(&mut mem, &p, 0..3);
+        assert_eq!(view::<i8>(&mem)[16..25], [1, 2, 2, 2, 2, 3, 3, 4, 4]);
+        p.count_include_pad = true;
+        average_pool_i8(&mut mem, &p, 0..1);
+        assert_eq!(view::<i8>(&mem)[16..19], [0, 1, 0]);
+    }
+
+    #[test]
+    fn padding_never_wins() {
+        let mut mem = [Block::ZERO; 2];
+        view_mut::<i8>(&mut mem)[..4].copy_from_slice(&[-5, -6, -7, -8]);
+        let (input, output) = (square(0, 2), square(16, 3));
+        let p = MaxPoolI8 { input, output, window: window(2, 1), min: -128, max: 127 };
+        max_pool_i8(&mut mem, &p, 0..3);
+        assert_eq!(view::<i8>(&mem)[16..25], [-5, -5, -6, -5, -5, -6, -7, -7, -8]);
+    }
+}
