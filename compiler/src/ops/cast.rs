@@ -1,0 +1,74 @@
+//! Cast: constants to any type; at run time only to the type that the value has.
+
+use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, QuantRule};
+use crate::diag::Diagnostic;
+use crate::tensor::{ElemType, Tensor, TensorType};
+
+/// To another element type.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cast {
+    /// The type.
+    pub to: ElemType,
+}
+
+/// Reads the attributes.
+pub fn import(ctx: ImportContext) -> Result<Fragment, Diagnostic> {
+    let to = match ctx.node.attributes.int("to")? {
+        Some(1) => ElemType::F32,
+        Some(2) => ElemType::U8,
+        Some(3) => ElemType::I8,
+        Some(6) => ElemType::I32,
+        Some(7) => ElemType::I64,
+        Some(9) => ElemType::Bool,
+        Some(11) => ElemType::F64,
+        other => {
+            return Err(Diagnostic::new("E0206", format!("Cast to data type {other:?} is not supported"))
+                .help("cast to f32, an integer of 8, 32 or 64 bits, or bool"));
+        }
+    };
+    Ok(Fragment::single(Cast { to }, ctx.node))
+}
+
+impl Operator for Cast {
+    fn infer(&self, inputs: &Args) -> Result<Vec<TensorType>, Diagnostic> {
+        Ok(vec![TensorType::new(self.to, inputs.required(0, "input")?.ty.shape.clone())])
+    }
+
+    fn quantize(&self) -> QuantRule {
+        QuantRule::float()
+    }
+
+    fn axes(&self, inputs: &Args) -> AxisMap {
+        AxisMap::elementwise(inputs)
+    }
+
+    fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {
+        if let Some(value) = b.constant(0) {
+            b.bind_constant(0, convert(&value, self.to));
+            return Ok(());
+        }
+        let ty = b.ty(0)?;
+        if ty.elem == self.to {
+            let view = b.view(0)?;
+            b.bind(0, view);
+            return Ok(());
+        }
+        Err(Diagnostic::new("E0304", format!("no kernel casts {} to {} at run time", ty.elem, self.to))
+            .fact("input", &ty)
+            .help("export the model with one element type; constants may be cast"))
+    }
+}
+
+/// Numeric conversion as ONNX defines it.
+fn convert(value: &Tensor, to: ElemType) -> Tensor {
+    let shape = value.shape();
+    match to {
+        ElemType::F32 => Tensor::from_f32(shape, &value.to_f32s()),
+        ElemType::F64 => Tensor::from_f64(shape, &value.to_f64s()),
+        ElemType::I8 => Tensor::from_i8(shape, &value.to_i8s()),
+        ElemType::U8 => Tensor::from_u8(shape, &value.to_u8s()),
+        ElemType::I32 => Tensor::from_i32(shape, &value.to_i32s()),
+        ElemType::Bool => Tensor::from_bool(shape, &value.to_f64s().iter().map(|v| *v != 0.0).collect::<Vec<_>>()),
+        _ => Tensor::from_i64(shape, &value.to_i64s()),
+    }
+}

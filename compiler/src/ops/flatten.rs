@@ -1,0 +1,40 @@
+//! Flatten: to two axes.
+
+use super::shared;
+use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, QuantRule};
+use crate::diag::Diagnostic;
+use crate::tensor::TensorType;
+
+/// Axes before `axis` become the first, the others the second.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Flatten {
+    /// Where to cut.
+    pub axis: i64,
+}
+
+/// Reads the attributes.
+pub fn import(ctx: ImportContext) -> Result<Fragment, Diagnostic> {
+    Ok(Fragment::single(Flatten { axis: ctx.node.attributes.int("axis")?.unwrap_or(1) }, ctx.node))
+}
+
+impl Operator for Flatten {
+    fn infer(&self, inputs: &Args) -> Result<Vec<TensorType>, Diagnostic> {
+        let x = inputs.required(0, "input")?.ty;
+        let rank = x.shape.len();
+        let axis = if self.axis == rank as i64 { rank } else { shared::axis(self.axis, rank)? };
+        let (rows, cols) = x.shape.split_at(axis);
+        Ok(vec![TensorType::new(x.elem, [rows.iter().product::<usize>(), cols.iter().product()])])
+    }
+
+    fn quantize(&self) -> QuantRule {
+        QuantRule::moves()
+    }
+
+    fn axes(&self, inputs: &Args) -> AxisMap {
+        AxisMap::none(self.infer(inputs).map_or(0, |t| t[0].shape.len()))
+    }
+
+    fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {
+        shared::reshape(b)
+    }
+}

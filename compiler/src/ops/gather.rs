@@ -1,0 +1,91 @@
+//! Gather: indices of an axis, constant.
+
+use super::shared;
+use super::{Args, AxisMap, Fragment, ImportContext, InputRole, Lowering, Operator, OutputRole, QuantRule};
+use crate::diag::Diagnostic;
+use crate::tensor::{Tensor, TensorType};
+
+/// The entries of an axis that input 1 names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gather {
+    /// The axis.
+    pub axis: i64,
+}
+
+/// Reads the attributes.
+pub fn import(ctx: ImportContext) -> Result<Fragment, Diagnostic> {
+    Ok(Fragment::single(Gather { axis: ctx.node.attributes.int("axis")?.unwrap_or(0) }, ctx.node))
+}
+
+impl Gather {
+    /// Axis, and the indices from the start.
+    fn indices(&self, inputs: &Args) -> Result<(usize, Vec<usize>), Diagnostic> {
+        let x = inputs.required(0, "data")?.ty;
+        let axis = shared::axis(self.axis, x.shape.len())?;
+        inputs.required(1, "indices")?;
+        let indices = inputs.integers(1, "indices")?.unwrap_or_default();
+        let indices = indices.iter().map(|&i| shared::axis(i, x.shape[axis]));
+        let indices: Result<Vec<_>, _> = indices.collect();
+        let indices = indices.map_err(|_| {
+            Diagnostic::new("E0202", format!("an index lies outside of axis {axis}")).fact("extent", x.shape[axis])
+        })?;
+        Ok((axis, indices))
+    }
+}
+
+impl Operator for Gather {
+    fn infer(&self, inputs: &Args) -> Result<Vec<TensorType>, Diagnostic> {
+        let (x, i) = (inputs.required(0, "data")?.ty, inputs.required(1, "indices")?.ty);
+        let axis = shared::axis(self.axis, x.shape.len())?;
+        let shape = [&x.shape[..axis], &i.shape, &x.shape[axis + 1..]].concat();
+        Ok(vec![TensorType::new(x.elem, shape)])
+    }
+
+    fn quantize(&self) -> QuantRule {
+        QuantRule { inputs: vec![InputRole::Activation, InputRole::Shape], output: OutputRole::SameAs(0) }
+    }
+
+    fn axes(&self, inputs: &Args) -> AxisMap {
+        AxisMap::none(self.infer(inputs).map_or(0, |t| t[0].shape.len()))
+    }
+
+    fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {
+        let (axis, indices) = b.with_args(|args| self.indices(args))?;
+        let ty = b.output_ty(0);
+        if let Some(value) = b.constant(0) {
+            b.bind_constant(0, gather(&value, axis, &indices, &ty)?);
+            return Ok(());
+        }
+        let from = b.view(0)?;
+        // Neighbours, or one index, are a view.
+        if !indices.is_empty() && indices.windows(2).all(|w| w[1] == w[0] + 1) {
+            let part = from.slice(axis, indices[0], indices.len(), 1);
+            if let Some(view) = part.reshape(&ty.shape) {
+                b.bind(0, view);
+                return Ok(());
+            }
+        }
+        let to = b.allocate(0);
+        let mut flat = from.shape.clone();
+        flat[axis] = indices.len();
+        let Some(flat) = to.reshape(&flat) else { return Ok(()) };
+        for (at, &index) in indices.iter().enumerate() {
+            b.copy(&from.slice(axis, index, 1, 1), &flat.slice(axis, at, 1, 1))?;
+        }
+        Ok(())
+    }
+}
+
+fn gather(value: &Tensor, axis: usize, indices: &[usize], ty: &TensorType) -> Result<Tensor, Diagnostic> {
+    let shape = value.shape();
+    let outer: usize = shape[..axis].iter().product();
+    let run = shape[axis + 1..].iter().product::<usize>() * value.elem().size();
+    let mut bytes = Vec::with_capacity(outer * indices.len() * run);
+    for o in 0..outer {
+        for &index in indices {
+            let at = (o * shape[axis] + index) * run;
+            bytes.extend_from_slice(&value.bytes()[at..at + run]);
+        }
+    }
+    Tensor::new(ty.clone(), bytes)
+}

@@ -1,0 +1,45 @@
+//! HardSigmoid: `clamp(alpha * x + beta, 0, 1)`.
+
+use super::shared;
+use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, OutputRole, QuantRule};
+use crate::diag::Diagnostic;
+use crate::kernels::Kernel;
+use crate::tensor::TensorType;
+use kiln_runtime_core::{self as rt, math};
+
+/// `clamp(alpha * x + beta, 0, 1)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HardSigmoid {
+    /// Slope.
+    pub alpha: f32,
+    /// Value at 0.
+    pub beta: f32,
+}
+
+/// Reads the attributes.
+pub fn import(ctx: ImportContext) -> Result<Fragment, Diagnostic> {
+    let a = &ctx.node.attributes;
+    let op = HardSigmoid { alpha: a.float("alpha")?.unwrap_or(0.2), beta: a.float("beta")?.unwrap_or(0.5) };
+    Ok(Fragment::single(op, ctx.node))
+}
+
+impl Operator for HardSigmoid {
+    fn infer(&self, inputs: &Args) -> Result<Vec<TensorType>, Diagnostic> {
+        Ok(vec![inputs.required(0, "X")?.ty.clone()])
+    }
+
+    fn quantize(&self) -> QuantRule {
+        QuantRule::activations(OutputRole::Fixed { scale: 1.0 / 256.0, zero_point: -128 })
+    }
+
+    fn axes(&self, inputs: &Args) -> AxisMap {
+        AxisMap::elementwise(inputs)
+    }
+
+    fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {
+        let (alpha, beta) = (self.alpha, self.beta);
+        shared::unary(b, |x| math::hard_sigmoid(x, alpha, beta), |i| {
+            Some(Kernel::HardSigmoidF32(rt::HardSigmoidF32 { input: i[0], output: i[1], alpha, beta }))
+        })
+    }
+}

@@ -1,0 +1,34 @@
+//! PRelu: `a, or a * b below 0`, broadcasting.
+
+use super::shared::{self, Binary, Clamp};
+use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, QuantRule};
+use crate::diag::Diagnostic;
+use crate::tensor::TensorType;
+
+/// `a, or a * b below 0`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PRelu;
+
+/// Reads the attributes: none.
+pub fn import(ctx: ImportContext) -> Result<Fragment, Diagnostic> {
+    Ok(Fragment::single(PRelu, ctx.node))
+}
+
+impl Operator for PRelu {
+    fn infer(&self, inputs: &Args) -> Result<Vec<TensorType>, Diagnostic> {
+        shared::infer_binary(inputs)
+    }
+
+    fn quantize(&self) -> QuantRule {
+        // With a slope for each channel there is no table; it stays between its own conversions.
+        QuantRule::float()
+    }
+
+    fn axes(&self, inputs: &Args) -> AxisMap {
+        AxisMap::elementwise(inputs)
+    }
+
+    fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {
+        shared::lower_binary(b, Binary::Prelu, Clamp::NONE)
+    }
+}

@@ -1,0 +1,37 @@
+//! Sigmoid: `1 / (1 + exp(-x))`.
+
+use super::shared;
+use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, OutputRole, QuantRule};
+use crate::diag::Diagnostic;
+use crate::kernels::Kernel;
+use crate::tensor::TensorType;
+use kiln_runtime_core::{self as rt, math};
+
+/// `1 / (1 + exp(-x))`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sigmoid;
+
+/// Reads the attributes: none.
+pub fn import(ctx: ImportContext) -> Result<Fragment, Diagnostic> {
+    Ok(Fragment::single(Sigmoid, ctx.node))
+}
+
+impl Operator for Sigmoid {
+    fn infer(&self, inputs: &Args) -> Result<Vec<TensorType>, Diagnostic> {
+        Ok(vec![inputs.required(0, "X")?.ty.clone()])
+    }
+
+    fn quantize(&self) -> QuantRule {
+        QuantRule::activations(OutputRole::Fixed { scale: 1.0 / 256.0, zero_point: -128 })
+    }
+
+    fn axes(&self, inputs: &Args) -> AxisMap {
+        AxisMap::elementwise(inputs)
+    }
+
+    fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {
+        shared::unary(b, math::sigmoid, |i| {
+            Some(Kernel::SigmoidF32(rt::SigmoidF32 { input: i[0], output: i[1] }))
+        })
+    }
+}
