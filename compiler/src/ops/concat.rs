@@ -1,12 +1,10 @@
 //! Concat: inputs one after the other along an axis.
 
-use super::shared::{self, no_kernel, two_multiplier};
+use super::shared::{self, no_kernel};
 use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, OutputRole, QuantRule};
 use crate::diag::Diagnostic;
-use crate::kernels::Kernel;
 use crate::program::View;
 use crate::tensor::{ElemType, Tensor, TensorType};
-use kiln_runtime_core as rt;
 
 /// Inputs one after the other along an axis.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,16 +73,7 @@ fn place(b: &mut Lowering, i: usize, from: &View, to: &View) -> Result<(), Diagn
         return b.copy(from, to);
     }
     let (x, y) = (b.qparams(i)?, b.output_qparams(0)?);
-    if x == y {
-        return b.copy(from, to);
-    }
-    let ratio = x.scale[0] as f64 / y.scale[0] as f64;
-    let ([multiplier, _], constant, shift) = two_multiplier([ratio, 0.0], [x.zero_point[0], 0], y.zero_point[0])?;
-    b.elementwise(&[from], to, &[], |i| {
-        let (input, output) = (i[0], i[1]);
-        Kernel::RescaleI8(rt::RescaleI8 { input, output, multiplier, constant, shift, min: -128, max: 127 })
-    });
-    Ok(())
+    shared::rescale(b, from, to, &x, &y)
 }
 
 /// Joins constants of any element type.

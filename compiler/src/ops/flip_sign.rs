@@ -1,13 +1,55 @@
-//! stub
-use super::*;
-/// s
+//! FlipSign, which ONNX does not have: uint8 as int8 and back, by the top bit. `q - 128` of the unsigned value.
+
+use super::shared;
+use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, QuantRule};
+use crate::diag::Diagnostic;
+use crate::kernels::Kernel;
+use crate::program::View;
+use crate::tensor::{ElemType, Tensor, TensorType};
+use kiln_runtime_core as rt;
+
+/// `y = x ^ 0x80`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FlipSign;
-/// s
-pub fn import(ctx: ImportContext) -> Result<Fragment, Diagnostic> { Ok(Fragment::single(FlipSign, ctx.node)) }
+
+/// Never called: no ONNX operator has this name.
+#[allow(dead_code)]
+pub fn import(ctx: ImportContext) -> Result<Fragment, Diagnostic> {
+    Ok(Fragment::single(FlipSign, ctx.node))
+}
+
 impl Operator for FlipSign {
-    fn infer(&self, _: &Args) -> Result<Vec<TensorType>, Diagnostic> { Ok(vec![]) }
-    fn quantize(&self) -> QuantRule { QuantRule::float() }
-    fn axes(&self, _: &Args) -> AxisMap { AxisMap::none(0) }
-    fn lower(&self, _: &mut Lowering) -> Result<(), Diagnostic> { Ok(()) }
+    fn infer(&self, inputs: &Args) -> Result<Vec<TensorType>, Diagnostic> {
+        let x = inputs.required(0, "X")?.ty;
+        let elem = match x.elem {
+            ElemType::U8 => ElemType::I8,
+            ElemType::I8 => ElemType::U8,
+            other => return Err(shared::no_kernel(other, x)),
+        };
+        Ok(vec![TensorType::new(elem, x.shape.clone())])
+    }
+
+    fn quantize(&self) -> QuantRule {
+        QuantRule::float()
+    }
+
+    fn axes(&self, inputs: &Args) -> AxisMap {
+        AxisMap::elementwise(inputs)
+    }
+
+    fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {
+        if let Some(value) = b.constant(0) {
+            let bytes: Vec<u8> = value.bytes().iter().map(|x| x ^ 0x80).collect();
+            b.bind_constant(0, Tensor::new(b.output_ty(0), bytes)?);
+            return Ok(());
+        }
+        let (from, to) = (b.view(0)?, b.allocate(0));
+        flip(b, &from, &to);
+        Ok(())
+    }
+}
+
+/// Emits the conversion of one view into another.
+pub(super) fn flip(b: &mut Lowering, from: &View, to: &View) {
+    b.elementwise(&[from], to, &[], |i| Kernel::FlipSign(rt::FlipSign { input: i[0], output: i[1] }));
 }

@@ -1,13 +1,39 @@
-//! stub
-use super::*;
-/// s
+//! GlobalMaxPool: the largest value of each channel.
+
+use super::shared::{self, Pool};
+use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, OutputRole, QuantRule};
+use crate::diag::Diagnostic;
+use crate::tensor::TensorType;
+
+/// `y[n, c] = max(x[n, c])` over all other axes, which keep extent 1.
 #[derive(Debug, Clone, PartialEq)]
-pub struct GlobalMaxPool { pub axis: i64 }
-/// s
-pub fn import(ctx: ImportContext) -> Result<Fragment, Diagnostic> { Ok(Fragment::single(GlobalMaxPool { axis: 1 }, ctx.node)) }
+pub struct GlobalMaxPool;
+
+/// Reads the attributes: none.
+pub fn import(ctx: ImportContext) -> Result<Fragment, Diagnostic> {
+    Ok(Fragment::single(GlobalMaxPool, ctx.node))
+}
+
 impl Operator for GlobalMaxPool {
-    fn infer(&self, _: &Args) -> Result<Vec<TensorType>, Diagnostic> { Ok(vec![]) }
-    fn quantize(&self) -> QuantRule { QuantRule::float() }
-    fn axes(&self, _: &Args) -> AxisMap { AxisMap::none(0) }
-    fn lower(&self, _: &mut Lowering) -> Result<(), Diagnostic> { Ok(()) }
+    fn infer(&self, inputs: &Args) -> Result<Vec<TensorType>, Diagnostic> {
+        let x = inputs.required(0, "X")?.ty;
+        if x.shape.len() < 2 {
+            return Err(Diagnostic::new("E0208", "GlobalMaxPool needs batch and channels").fact("X", x));
+        }
+        let axes: Vec<usize> = (2..x.shape.len()).collect();
+        Ok(vec![TensorType::new(x.elem, shared::kept_shape(x, &axes, true))])
+    }
+
+    fn quantize(&self) -> QuantRule {
+        QuantRule::activations(OutputRole::SameAs(0))
+    }
+
+    fn axes(&self, inputs: &Args) -> AxisMap {
+        super::average_pool::channel_axes(inputs)
+    }
+
+    fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {
+        let axes: Vec<usize> = (2..b.ty(0)?.shape.len()).collect();
+        shared::reduce(b, Pool::Max, &axes)
+    }
 }

@@ -1,13 +1,45 @@
-//! stub
-use super::*;
-/// s
+//! MaxPool: the largest value of each window.
+
+use super::shared::{self, Pool, WindowSpec};
+use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, OutputRole, QuantRule};
+use crate::diag::Diagnostic;
+use crate::tensor::TensorType;
+
+/// `y = max(x)` over the window; padding never wins.
 #[derive(Debug, Clone, PartialEq)]
-pub struct MaxPool { pub axis: i64 }
-/// s
-pub fn import(ctx: ImportContext) -> Result<Fragment, Diagnostic> { Ok(Fragment::single(MaxPool { axis: 1 }, ctx.node)) }
+pub struct MaxPool {
+    /// Kernel extents, strides, dilations and padding.
+    pub window: WindowSpec,
+}
+
+/// Reads the attributes.
+pub fn import(ctx: ImportContext) -> Result<Fragment, Diagnostic> {
+    let a = &ctx.node.attributes;
+    if ctx.node.outputs.iter().skip(1).any(|o| !o.is_empty()) {
+        return Err(Diagnostic::new("E0206", "output 1 `Indices` is not supported")
+            .help("remove what reads the indices (MaxUnpool) before export"));
+    }
+    let mut fragment = Fragment::default();
+    let window = super::average_pool::window(a)?;
+    fragment.outputs = vec![fragment.node(MaxPool { window }, vec![super::Wire::Input(0)])];
+    Ok(fragment)
+}
+
 impl Operator for MaxPool {
-    fn infer(&self, _: &Args) -> Result<Vec<TensorType>, Diagnostic> { Ok(vec![]) }
-    fn quantize(&self) -> QuantRule { QuantRule::float() }
-    fn axes(&self, _: &Args) -> AxisMap { AxisMap::none(0) }
-    fn lower(&self, _: &mut Lowering) -> Result<(), Diagnostic> { Ok(()) }
+    fn infer(&self, inputs: &Args) -> Result<Vec<TensorType>, Diagnostic> {
+        super::average_pool::infer(&self.window, "MaxPool", inputs)
+    }
+
+    fn quantize(&self) -> QuantRule {
+        QuantRule::activations(OutputRole::SameAs(0))
+    }
+
+    fn axes(&self, inputs: &Args) -> AxisMap {
+        super::average_pool::channel_axes(inputs)
+    }
+
+    fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {
+        let window = self.window.resolve(&b.ty(0)?.shape[2..], None)?.window();
+        shared::pool_images(b, Pool::Max, window)
+    }
 }

@@ -116,8 +116,10 @@ fn integer_inputs(graph: &mut Graph, id: NodeId) -> Option<Vec<Option<ValueId>>>
             }
             InputRole::Weight { axis } => {
                 let (value, params) = dequantized(graph, input)?;
-                let constant = graph.constant(value).is_some() && graph.value(value).ty.elem == ElemType::I8;
-                if !constant || !(params.is_per_tensor() || params.axis == Some(axis)) {
+                // MatMul also takes a second activation.
+                let per_channel = graph.constant(value).is_some() && params.axis == Some(axis);
+                let int8 = graph.value(value).ty.elem == ElemType::I8;
+                if !int8 || !(params.is_per_tensor() || per_channel) {
                     return None;
                 }
                 value

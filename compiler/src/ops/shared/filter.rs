@@ -32,7 +32,12 @@ pub fn no_kernel(elem: ElemType, ty: &TensorType) -> Diagnostic {
 pub fn filter_f32(b: &mut Lowering, weights: &Tensor, bias: usize) -> Result<Vec<ConstId>, Diagnostic> {
     let n = weights.shape()[0];
     let bias = if b.has(bias) { b.require_constant(bias, "B")?.to_f32s() } else { vec![0.0; n] };
-    Ok(vec![b.table("weights", ConstData::F32(weights.to_f32s())), b.table("bias", ConstData::F32(bias))])
+    Ok(filter_f32_with(b, weights, bias))
+}
+
+/// [`filter_f32`] with the biases themselves.
+pub fn filter_f32_with(b: &mut Lowering, weights: &Tensor, bias: Vec<f32>) -> Vec<ConstId> {
+    vec![b.table("weights", ConstData::F32(weights.to_f32s())), b.table("bias", ConstData::F32(bias))]
 }
 
 /// Tables of an int8 layer: `weights` as `[n][taps]`, quantized as input 1 says, activations as input `x` and output 0
@@ -46,9 +51,23 @@ pub fn filter_i8(
     x: usize,
     bias: usize,
 ) -> Result<(Vec<ConstId>, LayerQuant), Diagnostic> {
-    let (xq, wq, yq) = (b.qparams(x)?, b.qparams(1)?, b.output_qparams(0)?);
     let n = weights.shape()[0];
     let bias = if b.has(bias) { b.require_constant(bias, "B")?.to_i64s() } else { vec![0; n] };
+    filter_i8_with(b, weights, x, bias)
+}
+
+/// [`filter_i8`] with the biases themselves.
+///
+/// # Errors
+/// As [`filter_i8`].
+pub fn filter_i8_with(
+    b: &mut Lowering,
+    weights: &Tensor,
+    x: usize,
+    bias: Vec<i64>,
+) -> Result<(Vec<ConstId>, LayerQuant), Diagnostic> {
+    let (xq, wq, yq) = (b.qparams(x)?, b.qparams(1)?, b.output_qparams(0)?);
+    let n = weights.shape()[0];
     let values = weights.to_i8s();
     let taps = values.len() / n.max(1);
     let per = |v: usize, len: usize| if len == 1 { 0 } else { v };

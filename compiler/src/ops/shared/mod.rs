@@ -3,17 +3,26 @@
 mod axes;
 mod binary;
 mod clamp;
+mod dense;
 mod filter;
 mod fixed_point;
 mod moves;
+mod pool;
+mod quantization;
+mod rescale;
+pub mod spelling;
 mod unary;
 mod window;
 
 pub use axes::{axes, axis, broadcast};
 pub use binary::{Binary, expand, infer_binary, lower_binary};
 pub use clamp::{Clamp, clamp};
-pub use filter::{LayerQuant, filter_f32, filter_i8, no_kernel};
+pub use dense::{Dense, dense, matmul, same_elem};
+pub use filter::{LayerQuant, filter_f32, filter_f32_with, filter_i8, filter_i8_with, no_kernel};
 pub use fixed_point::{FixedPoint, check_accumulator, two_multiplier};
 pub use moves::reshape;
+pub use pool::{Pool, kept_shape, pool_images, reduce};
+pub use quantization::{Scales, check_scales, quantization_axis};
+pub use rescale::rescale;
 pub use unary::{lookup_table, unary};
 pub use window::{AutoPad, Padding, Resolved, WindowSpec};

@@ -1,0 +1,136 @@
+//! Products of matrices: with constant weights (a dense layer), and of two activations.
+
+use super::super::Lowering;
+use super::{Clamp, FixedPoint, check_accumulator, filter_f32_with, filter_i8_with, no_kernel};
+use crate::diag::Diagnostic;
+use crate::kernels::Kernel;
+use crate::program::{View, image};
+use crate::tensor::{ElemType, Tensor, TensorType};
+use kiln_runtime_core::{self as rt, Image};
+
+/// The constant part of a dense layer.
+#[derive(Debug)]
+pub struct Dense {
+    /// Weights, `[outputs, inputs]`.
+    pub weights: Tensor,
+    /// Biases, one for each output; int8 layers take integers in units of `scale_x * scale_w`.
+    pub bias: Vec<f64>,
+    /// Fused Relu or Clip.
+    pub clamp: Clamp,
+}
+
+/// Emits `to[.., n] = clamp(bias[n] + sum(from[.., k] * weights[n, k]))`. Quantization is that of inputs 0 and 1 and of
+/// output 0.
+///
+/// # Errors
+/// `E0302` to `E0306`: no scales, no kernel, scales or sums that do not fit.
+pub fn dense(b: &mut Lowering, from: &View, to: &View, layer: &Dense) -> Result<(), Diagnostic> {
+    let (outputs, inputs) = (layer.weights.shape()[0], layer.weights.shape()[1]);
+    let rows = from.elements() / inputs.max(1);
+    // The kernel wants the features of a row one after the other.
+    let flat = match from.reshape(&[rows, inputs]).filter(|v| v.strides[1] == 1 || inputs == 1) {
+        Some(view) => view,
+        None => View { shape: vec![rows, inputs], strides: vec![inputs, 1], ..b.contiguous(from)? },
+    };
+    let target = View::new(to.buffer, to.elem, &[rows, outputs]);
+    let (input, output) = (matrix(&flat, flat.offset), matrix(&target, to.offset));
+    match from.elem {
+        ElemType::F32 => {
+            let bias = layer.bias.iter().map(|&b| b as f32).collect();
+            let consts = filter_f32_with(b, &layer.weights, bias);
+            let (min, max) = layer.clamp.f32_bounds();
+            let params = rt::FullyConnectedF32 { input, output, min, max };
+            b.step(Kernel::FullyConnectedF32(params), &[&flat], &[to], consts);
+        }
+        ElemType::I8 => {
+            let bias = layer.bias.iter().map(|&b| b as i64).collect();
+            let (consts, q) = filter_i8_with(b, &layer.weights, 0, bias)?;
+            let (min, max) = layer.clamp.i8_bounds(&q.output);
+            let output_zero_point = q.output_zero_point;
+            let params = rt::FullyConnectedI8 { input, output, output_zero_point, min, max };
+            b.step(Kernel::FullyConnectedI8(params), &[&flat], &[to], consts);
+        }
+        elem => return Err(no_kernel(elem, &b.ty(0)?)),
+    }
+    Ok(())
+}
+
+/// Emits `to = a * b` for matrices `a[.., m, k]` and `b[.., k, n]`; leading axes broadcast, and each matrix of the batch is
+/// one call. Quantization is that of inputs 0 and 1 and of output 0.
+///
+/// # Errors
+/// As [`dense`].
+pub fn matmul(b: &mut Lowering, lhs: &View, rhs: &View, to: &View) -> Result<(), Diagnostic> {
+    let batch = &to.shape[..to.shape.len() - 2];
+    let broadcast = |v: &View| {
+        let mut shape = batch.to_vec();
+        shape.extend(&v.shape[v.shape.len() - 2..]);
+        v.broadcast(&shape)
+    };
+    let (lhs, rhs) = (broadcast(lhs), broadcast(rhs));
+    let kernel: Box<dyn Fn([Image; 3]) -> Kernel> = match lhs.elem {
+        ElemType::F32 => Box::new(|[a, b, output]| {
+            Kernel::MatMulF32(rt::MatMulF32 { a, b, output, min: f32::MIN, max: f32::MAX })
+        }),
+        ElemType::I8 => {
+            let (qa, qb, qy) = (b.qparams(0)?, b.qparams(1)?, b.output_qparams(0)?);
+            if !qa.is_per_tensor() || !qb.is_per_tensor() {
+                return Err(Diagnostic::new(
+                    "E0302",
+                    "a product of activations needs one scale for each operand",
+                )
+                .help("quantize both operands per tensor"));
+            }
+            let real = qa.scale[0] as f64 * qb.scale[0] as f64 / qy.scale[0] as f64;
+            let FixedPoint { multiplier, shift } = FixedPoint::new(real)?;
+            // (a - zp_a) * (b - zp_b) lies within 255 * 255 in either direction.
+            let bound = lhs.shape[lhs.shape.len() - 1] as i64 * 255 * 255;
+            check_accumulator(0, -bound, bound, shift)?;
+            Box::new(move |[a, b, output]| {
+                Kernel::MatMulI8(rt::MatMulI8 {
+                    a,
+                    b,
+                    output,
+                    a_zero_point: qa.zero_point[0] as i8,
+                    b_zero_point: qb.zero_point[0] as i8,
+                    output_zero_point: qy.zero_point[0] as i8,
+                    multiplier,
+                    shift,
+                    min: -128,
+                    max: 127,
+                })
+            })
+        }
+        elem => return Err(no_kernel(elem, &b.ty(0)?)),
+    };
+    let offsets = |v: &View| {
+        let axes = batch.iter().zip(&v.strides);
+        axes.fold(vec![v.offset], |at, (&extent, stride)| {
+            at.iter().flat_map(|o| (0..extent).map(move |i| o + i * stride)).collect()
+        })
+    };
+    for ((a, w), o) in offsets(&lhs).into_iter().zip(offsets(&rhs)).zip(offsets(to)) {
+        let images = [matrix(&lhs, a), matrix(&rhs, w), matrix(to, o)];
+        b.step(kernel(images), &[&lhs, &rhs], &[to], vec![]);
+    }
+    Ok(())
+}
+
+/// Checks that both operands hold the same element type.
+///
+/// # Errors
+/// `E0202` when they do not.
+pub fn same_elem(a: &TensorType, b: &TensorType) -> Result<(), Diagnostic> {
+    if a.elem == b.elem {
+        return Ok(());
+    }
+    Err(Diagnostic::new("E0202", format!("element types differ: {} and {}", a.elem, b.elem))
+        .help("ONNX operators take operands of one type; insert a Cast"))
+}
+
+/// The last two axes as an image: rows, and channels.
+fn matrix(view: &View, offset: usize) -> Image {
+    let rank = view.shape.len();
+    let axis = |i: usize| (view.shape[i], view.strides[i]);
+    image(offset, axis(rank - 2), (1, 0), axis(rank - 1))
+}
