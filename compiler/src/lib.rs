@@ -33,4 +33,6 @@ pub mod graph;
 
 pub mod lower;
 
+pub mod passes;
+
 pub mod quant;
