@@ -4,7 +4,7 @@
 //! names only modules above it in this list.
 //!
 //! ```text
-//!  0  diag tensor   diagnostics; types, shapes, host tensors, quantization parameters
+//!  0  diag json tensor  diagnostics; JSON text; types, shapes, host tensors, quantization parameters
 //!  1  onnx          decode and encode
 //!  2  kernels       the runtime's kernels: cost, places, host execution, call
 //!  3  program       buffers, constants, steps; verifier, text, interpreter
@@ -19,6 +19,7 @@
 //! ```
 
 pub mod diag;
+pub mod json;
 pub mod tensor;
 
 pub mod onnx;
@@ -36,3 +37,9 @@ pub mod lower;
 pub mod passes;
 
 pub mod quant;
+
+pub mod plan;
+
+pub mod codegen;
+
+pub mod driver;

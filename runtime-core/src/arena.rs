@@ -46,6 +46,44 @@ pub fn view_mut<T: Plain>(mem: &mut [Block]) -> &mut [T] {
     unsafe { core::slice::from_raw_parts_mut(mem.as_mut_ptr().cast(), len) }
 }
 
+/// `N` elements from byte `OFFSET` of a model's memory on; outside of it, a compile error.
+#[allow(unsafe_code)]
+pub fn array<T: Plain, const OFFSET: usize, const N: usize, const BLOCKS: usize>(
+    mem: &[Block; BLOCKS],
+) -> &[T; N] {
+    const { assert_array::<T>(OFFSET, N, BLOCKS) };
+    // SAFETY: inside the memory and aligned, both asserted above; `T: Plain` has no invalid bit patterns.
+    unsafe { &*mem.as_ptr().cast::<u8>().add(OFFSET).cast() }
+}
+
+/// `N` mutable elements from byte `OFFSET` of a model's memory on; outside of it, a compile error.
+#[allow(unsafe_code)]
+pub fn array_mut<T: Plain, const OFFSET: usize, const N: usize, const BLOCKS: usize>(
+    mem: &mut [Block; BLOCKS],
+) -> &mut [T; N] {
+    const { assert_array::<T>(OFFSET, N, BLOCKS) };
+    // SAFETY: as in `array`; the exclusive borrow of the blocks becomes the exclusive borrow of their bytes.
+    unsafe { &mut *mem.as_mut_ptr().cast::<u8>().add(OFFSET).cast() }
+}
+
+const fn assert_array<T>(offset: usize, len: usize, blocks: usize) {
+    assert!(offset % align_of::<T>() == 0, "misaligned array");
+    assert!(
+        offset <= blocks * 16 && len <= (blocks * 16 - offset) / size_of::<T>(),
+        "array outside of the memory"
+    );
+}
+
+/// `len` bytes of a model's memory from `offset` on, none when they are not all inside.
+pub fn bytes(mem: &[Block], offset: usize, len: usize) -> &[u8] {
+    view::<u8>(mem).get(offset..).and_then(|m| m.get(..len)).unwrap_or(&[])
+}
+
+/// `len` mutable bytes of a model's memory from `offset` on, none when they are not all inside.
+pub fn bytes_mut(mem: &mut [Block], offset: usize, len: usize) -> &mut [u8] {
+    view_mut::<u8>(mem).get_mut(offset..).and_then(|m| m.get_mut(..len)).unwrap_or(&mut [])
+}
+
 /// Constant bytes at alignment 16, so that tables of wider elements may lie in them.
 #[repr(C, align(16))]
 pub struct Aligned<const N: usize>(pub [u8; N]);
@@ -72,5 +110,22 @@ impl<const N: usize> Aligned<N> {
 pub const fn expect(result: Result<(), &'static str>) {
     if let Err(message) = result {
         panic!("{}", message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrays_and_bytes_are_parts_of_the_memory() {
+        let mut mem = [Block::ZERO; 2];
+        array_mut::<i32, 20, 3, 2>(&mut mem)[2] = 0x0403_0201;
+        assert_eq!(array::<u8, 27, 5, 2>(&mem), &[0, 1, 2, 3, 4]);
+        assert_eq!(bytes(&mem, 28, 4), [1, 2, 3, 4]);
+        bytes_mut(&mut mem, 31, 1)[0] = 9;
+        assert_eq!(bytes(&mem, 31, 1), [9]);
+        assert!(bytes(&mem, 29, 4).is_empty() && bytes(&mem, 99, 0).is_empty());
+        assert!(bytes_mut(&mut mem, usize::MAX, 1).is_empty());
     }
 }

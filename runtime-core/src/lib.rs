@@ -27,11 +27,12 @@ mod moves;
 mod pool;
 mod requantize;
 mod softmax;
+mod tensor_info;
 mod unary;
 
 pub mod math;
 
-pub use arena::{Aligned, Block, Plain, expect, view, view_mut};
+pub use arena::{Aligned, Block, Plain, array, array_mut, bytes, bytes_mut, expect, view, view_mut};
 pub use binary::*;
 pub use conv2d_f32::{Conv2dF32, conv2d_f32};
 pub use conv2d_i8::{Conv2dI8, conv2d_i8};
@@ -46,4 +47,5 @@ pub use moves::{
 pub use pool::*;
 pub use requantize::{div_round_half_even, requantize, round_half_even};
 pub use softmax::*;
+pub use tensor_info::TensorInfo;
 pub use unary::*;

@@ -38,7 +38,9 @@ fn rewrite(graph: &mut Graph, id: NodeId) -> Result<bool, Diagnostic> {
     let back: Vec<usize> = shared::inverse(&perm)[1..].iter().map(|p| p - 1).collect();
     let kept = if trans_b { 0 } else { 1 };
     let change = |w: &Tensor| reorder(w, 1 - kept, &extents, &back);
-    let Some(w) = weight.rearrange(graph, change, |axis| (axis == kept).then_some(axis)) else { return Ok(false) };
+    let Some(w) = weight.rearrange(graph, change, |axis| (axis == kept).then_some(axis)) else {
+        return Ok(false);
+    };
     let to = shape(graph, x).to_vec();
     let name = graph.node(flatten.mover).name.clone();
     let flat = shared::reshape(graph, &name, source, &to, flatten.mover)?;

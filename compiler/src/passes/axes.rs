@@ -23,7 +23,9 @@ pub(super) struct Renamed {
 pub(super) fn renamed(graph: &Graph, id: NodeId, perm: &[usize]) -> Option<Renamed> {
     let node = graph.node(id);
     let rank = shape(graph, input(node, 0)?).len();
-    let index = |axis: i64| usize::try_from(if axis < 0 { axis + rank as i64 } else { axis }).ok().filter(|a| *a < rank);
+    let index = |axis: i64| {
+        usize::try_from(if axis < 0 { axis + rank as i64 } else { axis }).ok().filter(|a| *a < rank)
+    };
     let rename = |axis: i64| Some(*perm.get(index(axis)?)? as i64);
     let mut op = node.op.clone();
     let mut operands = vec![];
@@ -44,7 +46,8 @@ pub(super) fn renamed(graph: &Graph, id: NodeId, perm: &[usize]) -> Option<Renam
                 None => integers(graph, id, 1)?,
             };
             // No axes mean all or none, which is another matter.
-            let own: Vec<usize> = axes.iter().map(|a| index(*a)).collect::<Option<_>>().filter(|a: &Vec<_>| !a.is_empty())?;
+            let own: Vec<usize> =
+                axes.iter().map(|a| index(*a)).collect::<Option<_>>().filter(|a: &Vec<_>| !a.is_empty())?;
             op.axes = Some(own.iter().map(|a| perm[*a] as i64).collect());
             inputs = 1;
             if !op.keepdims {

@@ -108,7 +108,9 @@ fn below_elementwise(graph: &mut Graph, id: NodeId) -> Result<bool, Diagnostic> 
     let mut inputs = vec![];
     for v in operands {
         let unmoved = Unmoved::of(graph, v, &perm);
-        let Some(value) = unmoved.and_then(|u| u.build(graph, v, id).transpose()).transpose()? else { return Ok(false) };
+        let Some(value) = unmoved.and_then(|u| u.build(graph, v, id).transpose()).transpose()? else {
+            return Ok(false);
+        };
         inputs.push(Some(value));
     }
     motion::sink(graph, id, inputs, moved.mover, &behind(perm))
@@ -194,7 +196,8 @@ fn below_axes(graph: &mut Graph, id: NodeId) -> Result<bool, Diagnostic> {
 fn below_reshape(graph: &mut Graph, id: NodeId) -> Result<bool, Diagnostic> {
     let Some((moved, perm)) = before(graph, id) else { return Ok(false) };
     let x = shape(graph, moved.source);
-    let (from, to) = (shape(graph, graph.node(moved.mover).outputs[0]), shape(graph, graph.node(id).outputs[0]));
+    let (from, to) =
+        (shape(graph, graph.node(moved.mover).outputs[0]), shape(graph, graph.node(id).outputs[0]));
     let real = |s: &[usize]| s.iter().copied().filter(|d| *d != 1).collect::<Vec<_>>();
     if moved.dequantize.is_some() || real(from) != real(to) {
         return Ok(false);

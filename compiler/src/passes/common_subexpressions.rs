@@ -54,7 +54,10 @@ fn constants(graph: &mut Graph) -> usize {
 
 /// Whether a DequantizeLinear says what the constant means.
 fn is_stored_weight(graph: &Graph, id: ValueId) -> bool {
-    graph.consumers(id).iter().any(|(node, i)| *i == 0 && matches!(graph.node(*node).op, Op::DequantizeLinear(_)))
+    graph
+        .consumers(id)
+        .iter()
+        .any(|(node, i)| *i == 0 && matches!(graph.node(*node).op, Op::DequantizeLinear(_)))
 }
 
 fn nodes(graph: &mut Graph) -> usize {

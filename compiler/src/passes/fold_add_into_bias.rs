@@ -35,7 +35,9 @@ fn rewrite(graph: &mut Graph, id: NodeId) -> Result<bool, Diagnostic> {
         _ => return Ok(false),
     };
     let (Some(a), Some(b)) = (input(node, 0), input(node, 1)) else { return Ok(false) };
-    let Some((x, layer, c)) = operands(graph, a, b).or_else(|| if sign > 0.0 { operands(graph, b, a) } else { None }) else {
+    let Some((x, layer, c)) =
+        operands(graph, a, b).or_else(|| if sign > 0.0 { operands(graph, b, a) } else { None })
+    else {
         return Ok(false);
     };
     let output = node.outputs[0];

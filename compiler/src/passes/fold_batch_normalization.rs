@@ -61,7 +61,8 @@ fn normalization(graph: &Graph, id: NodeId) -> Option<Affine> {
     let Op::BatchNormalization(op) = &node.op else { return None };
     let list = |i: usize| -> Option<Vec<f64>> { Some(graph.constant(input(node, i)?)?.to_f64s()) };
     let (gamma, beta, mean, variance) = (list(1)?, list(2)?, list(3)?, list(4)?);
-    let factor: Vec<f64> = gamma.iter().zip(&variance).map(|(g, v)| g / (v + op.epsilon as f64).sqrt()).collect();
+    let factor: Vec<f64> =
+        gamma.iter().zip(&variance).map(|(g, v)| g / (v + op.epsilon as f64).sqrt()).collect();
     let offset = beta.iter().zip(&mean).zip(&factor).map(|((b, m), k)| b - m * k).collect();
     Some(Affine { x: input(node, 0)?, factor, offset, clamp: Clamp::NONE })
 }

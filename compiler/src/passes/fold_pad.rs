@@ -11,9 +11,9 @@ use super::shared::{self, Weight, input, is_per_tensor, producer};
 use super::{Changes, Pass};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::graph::{Graph, NodeId, ValueId};
+use crate::ops::shared::{AutoPad, WindowSpec};
 use crate::ops::{Args, Op};
 use crate::tensor::ElemType;
-use crate::ops::shared::{AutoPad, WindowSpec};
 
 /// See the module.
 #[derive(Debug)]

@@ -32,7 +32,8 @@ fn rewrite(graph: &mut Graph, id: NodeId) -> Result<bool, Diagnostic> {
     let Some(clamp) = clamp_of(graph, id) else { return Ok(false) };
     let Some(x) = input(graph.node(id), 0) else { return Ok(false) };
     let mut owners = vec![];
-    if !shared::replaceable(graph, graph.node(id).outputs[0], x) || !find_owners(graph, x, clamp, &mut owners) {
+    if !shared::replaceable(graph, graph.node(id).outputs[0], x) || !find_owners(graph, x, clamp, &mut owners)
+    {
         return Ok(false);
     }
     let absorbed = graph.node(id).origin.nodes.clone();

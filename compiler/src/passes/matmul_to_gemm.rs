@@ -27,7 +27,9 @@ impl Pass for MatMulToGemm {
 
 fn rewrite(graph: &mut Graph, id: NodeId) -> Result<bool, Diagnostic> {
     let node = graph.node(id);
-    let (Op::MatMul(_), Some(x), Some(w)) = (&node.op, input(node, 0), input(node, 1)) else { return Ok(false) };
+    let (Op::MatMul(_), Some(x), Some(w)) = (&node.op, input(node, 0), input(node, 1)) else {
+        return Ok(false);
+    };
     let Some(weight) = Weight::of(graph, w) else { return Ok(false) };
     let (from, matrix) = (shape(graph, x).to_vec(), shape(graph, w).to_vec());
     let Some(split) = matrix.len().checked_sub(2) else { return Ok(false) };
@@ -53,7 +55,13 @@ fn rewrite(graph: &mut Graph, id: NodeId) -> Result<bool, Diagnostic> {
     graph.node_mut(id).outputs[0] = flat;
     let dims = shared::shape_constant(graph, &name, &to);
     let origin = graph.node(id).origin.clone();
-    graph.add_node(&format!("{name}/shape"), Reshape::default().into(), vec![Some(flat), Some(dims)], vec![old], origin);
+    graph.add_node(
+        &format!("{name}/shape"),
+        Reshape::default().into(),
+        vec![Some(flat), Some(dims)],
+        vec![old],
+        origin,
+    );
     debug_assert_eq!(shape(graph, flat), [rows, n]);
     Ok(true)
 }

@@ -12,9 +12,37 @@ use crate::tensor::Tensor;
 /// Operators that treat every element of input 0 alike. Clip's bounds and the conversions' scales are scalars where it
 /// matters; that is checked.
 const UNARY: &[&str] = &[
-    "Relu", "LeakyRelu", "Clip", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Elu", "Selu", "Celu", "Gelu", "Erf", "Mish",
-    "Softplus", "Softsign", "Swish", "ThresholdedRelu", "Abs", "Neg", "Exp", "Log", "Sqrt", "Reciprocal", "Floor", "Ceil", "Round", "Sign",
-    "Cast", "Identity", "Dropout", "QuantizeLinear",
+    "Relu",
+    "LeakyRelu",
+    "Clip",
+    "Sigmoid",
+    "Tanh",
+    "HardSigmoid",
+    "HardSwish",
+    "Elu",
+    "Selu",
+    "Celu",
+    "Gelu",
+    "Erf",
+    "Mish",
+    "Softplus",
+    "Softsign",
+    "Swish",
+    "ThresholdedRelu",
+    "Abs",
+    "Neg",
+    "Exp",
+    "Log",
+    "Sqrt",
+    "Reciprocal",
+    "Floor",
+    "Ceil",
+    "Round",
+    "Sign",
+    "Cast",
+    "Identity",
+    "Dropout",
+    "QuantizeLinear",
 ];
 
 /// Operators that combine their inputs element by element, with broadcasting.
@@ -23,14 +51,17 @@ const ELEMENTWISE: &[&str] = &["Add", "Sub", "Mul", "Div", "Min", "Max", "Pow", 
 /// Whether a node computes each output element from the element of input 0 at the same place.
 pub(super) fn is_unary(graph: &Graph, id: NodeId) -> bool {
     let node = graph.node(id);
-    let scalars = || (1..node.inputs.len()).filter_map(|i| input(node, i)).all(|v| graph.value(v).ty.elements() <= 1);
+    let scalars =
+        || (1..node.inputs.len()).filter_map(|i| input(node, i)).all(|v| graph.value(v).ty.elements() <= 1);
     UNARY.contains(&node.op.name()) && node.outputs.len() == 1 && scalars()
 }
 
 /// Whether a node combines its inputs element by element.
 pub(super) fn is_elementwise(graph: &Graph, id: NodeId) -> bool {
     let node = graph.node(id);
-    ELEMENTWISE.contains(&node.op.name()) && node.outputs.len() == 1 && node.inputs.iter().all(Option::is_some)
+    ELEMENTWISE.contains(&node.op.name())
+        && node.outputs.len() == 1
+        && node.inputs.iter().all(Option::is_some)
 }
 
 /// An operand that a mover made, with a DequantizeLinear between them or not.

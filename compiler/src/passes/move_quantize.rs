@@ -17,7 +17,8 @@ use crate::ops::Op;
 pub struct MoveQuantize;
 
 /// Operators of one output that move or select elements of input 0.
-const MOVERS: &[&str] = &["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Slice", "MaxPool", "GlobalMaxPool"];
+const MOVERS: &[&str] =
+    &["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Slice", "MaxPool", "GlobalMaxPool"];
 
 impl Pass for MoveQuantize {
     fn name(&self) -> &'static str {
@@ -44,7 +45,9 @@ fn is_mover(graph: &Graph, id: NodeId) -> bool {
 
 /// `m(dequantize(x)) = dequantize(m(x))`.
 fn dequantize_last(graph: &mut Graph, id: NodeId) -> Result<bool, Diagnostic> {
-    let Some((from, node)) = input(graph.node(id), 0).and_then(|x| producer(graph, x)) else { return Ok(false) };
+    let Some((from, node)) = input(graph.node(id), 0).and_then(|x| producer(graph, x)) else {
+        return Ok(false);
+    };
     let (Op::DequantizeLinear(_), Some(x)) = (&node.op, input(node, 0)) else { return Ok(false) };
     // Int32 is a bias or an accumulator: kernels that select exist for 8 bits.
     if !is_per_tensor(graph, from) && graph.constant(x).is_none() {

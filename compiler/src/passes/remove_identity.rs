@@ -34,7 +34,8 @@ fn rewrite(graph: &mut Graph, id: NodeId) -> Result<bool, Diagnostic> {
 fn drop_unread_outputs(graph: &mut Graph, id: NodeId) {
     let node = graph.node(id);
     let Some(&last) = node.outputs.last() else { return };
-    let optional = matches!(node.op.name(), "Dropout" | "MaxPool" | "BatchNormalization") && node.outputs.len() > 1;
+    let optional =
+        matches!(node.op.name(), "Dropout" | "MaxPool" | "BatchNormalization") && node.outputs.len() > 1;
     if optional && graph.consumers(last).is_empty() && !graph.outputs.contains(&last) {
         graph.node_mut(id).outputs.pop();
     }
@@ -57,7 +58,16 @@ fn same_as(graph: &Graph, id: NodeId) -> Option<ValueId> {
         Op::Pad(_) => shared::integers(graph, id, 1).is_some_and(|pads| pads.iter().all(|p| *p == 0)),
         op => matches!(
             op.name(),
-            "Identity" | "Dropout" | "Cast" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Expand" | "Concat" | "Sum"
+            "Identity"
+                | "Dropout"
+                | "Cast"
+                | "Reshape"
+                | "Flatten"
+                | "Squeeze"
+                | "Unsqueeze"
+                | "Expand"
+                | "Concat"
+                | "Sum"
         ),
     };
     let alone = !matches!(node.op.name(), "Concat" | "Sum") || node.inputs.len() == 1;
@@ -67,7 +77,8 @@ fn same_as(graph: &Graph, id: NodeId) -> Option<ValueId> {
 /// The operand that a neutral element leaves as it is, when the operator has no clamp.
 fn neutral(graph: &Graph, id: NodeId, element: f32, commutes: bool) -> Option<ValueId> {
     let node = graph.node(id);
-    let clamped = super::fuse_clamp::clamp_mut(&mut node.op.clone()).is_some_and(|c| *c != crate::ops::shared::Clamp::NONE);
+    let clamped = super::fuse_clamp::clamp_mut(&mut node.op.clone())
+        .is_some_and(|c| *c != crate::ops::shared::Clamp::NONE);
     let (a, b) = (input(node, 0)?, input(node, 1)?);
     let is_neutral = |v: ValueId| {
         let weight = Weight::of(graph, v).filter(|w| w.dequantize.is_none());

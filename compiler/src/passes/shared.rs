@@ -34,8 +34,10 @@ pub(super) fn remove_dead(graph: &mut Graph) -> usize {
         let nodes = graph.node_ids();
         let read = nodes.iter().flat_map(|id| graph.node(*id).inputs.iter().flatten());
         let live: HashSet<ValueId> = read.chain(&graph.outputs).copied().collect();
-        let dead: Vec<_> =
-            nodes.into_iter().filter(|id| !graph.node(*id).outputs.iter().any(|o| live.contains(o))).collect();
+        let dead: Vec<_> = nodes
+            .into_iter()
+            .filter(|id| !graph.node(*id).outputs.iter().any(|o| live.contains(o)))
+            .collect();
         if dead.is_empty() {
             return removed;
         }

@@ -177,7 +177,9 @@ pub fn execute(graph: &Graph) -> Vec<Tensor> {
             let ty = &graph.value(*id).ty;
             let values = numbers(ty.elements(), 77 + i as u32);
             match ty.elem {
-                ElemType::I8 => Tensor::from_i8(&ty.shape, &values.iter().map(|v| (v * 127.0) as i8).collect::<Vec<_>>()),
+                ElemType::I8 => {
+                    Tensor::from_i8(&ty.shape, &values.iter().map(|v| (v * 127.0) as i8).collect::<Vec<_>>())
+                }
                 _ => Tensor::from_f32(&ty.shape, &values),
             }
         })

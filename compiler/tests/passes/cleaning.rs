@@ -127,7 +127,8 @@ fn failures_name_the_pass() {
     let x = b.input("x", &[1, 3]);
     let y = b.relu(x);
     b.output(y);
-    let error = passes::run(&mut b.graph.clone(), &[&DeadCode, &Broken], &mut vec![]).unwrap_err().to_string();
+    let error =
+        passes::run(&mut b.graph.clone(), &[&DeadCode, &Broken], &mut vec![]).unwrap_err().to_string();
     assert!(error.starts_with("error[E0902]: internal error after pass `broken`: "), "{error}");
     let error = passes::run(&mut b.graph, &[&Endless], &mut vec![]).unwrap_err().to_string();
     assert!(error.starts_with("error[E0902]: internal error after pass `endless`: "), "{error}");

@@ -3,7 +3,9 @@
 use crate::build::{Build, conv_op, find, operators, window};
 use kiln_compiler::ops::shared::{AutoPad, Clamp};
 use kiln_compiler::ops::{self, Op};
-use kiln_compiler::passes::{FoldAddIntoBias, FoldBatchNormalization, FoldConstants, FoldPad, FuseClamp, MatMulToGemm};
+use kiln_compiler::passes::{
+    FoldAddIntoBias, FoldBatchNormalization, FoldConstants, FoldPad, FuseClamp, MatMulToGemm,
+};
 use kiln_compiler::tensor::Tensor;
 
 #[test]
@@ -39,7 +41,11 @@ fn normalized(b: &mut Build) -> kiln_compiler::graph::ValueId {
     b.node(conv_op(1), &[x, w, bias])
 }
 
-fn normalize(b: &mut Build, x: kiln_compiler::graph::ValueId, channels: usize) -> kiln_compiler::graph::ValueId {
+fn normalize(
+    b: &mut Build,
+    x: kiln_compiler::graph::ValueId,
+    channels: usize,
+) -> kiln_compiler::graph::ValueId {
     let (gamma, beta, mean) = (b.weights(&[channels]), b.weights(&[channels]), b.weights(&[channels]));
     let variance = b.f32(&[channels], &vec![0.7; channels]);
     b.node(ops::BatchNormalization { epsilon: 1e-3 }, &[x, gamma, beta, mean, variance])

@@ -62,7 +62,8 @@ fn axes_are_renamed() {
     let x = b.input("x", &[1, 3, 4, 6]);
     let t = b.transpose(x, &NHWC);
     let y = b.node(ops::Concat { axis: -1 }, &[t, t]);
-    let y = b.node(ops::ReduceMean { axes: Some(vec![1, 2]), keepdims: false, noop_with_empty_axes: false }, &[y]);
+    let y = b
+        .node(ops::ReduceMean { axes: Some(vec![1, 2]), keepdims: false, noop_with_empty_axes: false }, &[y]);
     b.output(y);
     let graph = b.run(&[&CancelTransposes]);
     assert_eq!(operators(&graph), "Concat ReduceMean");

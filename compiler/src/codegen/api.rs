@@ -1,0 +1,274 @@
+//! The API: `Model` with its memory, inputs, `invoke`, outputs, and what it costs.
+
+use super::{ApiPort, Generator, overview::signature, rust_type, tables::float};
+use crate::tensor::ElemType;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+/// Whether a port is input or output.
+#[derive(Clone, Copy, PartialEq)]
+enum Side {
+    Input,
+    Output,
+}
+
+/// How a port's values are converted from and to real numbers.
+#[derive(Clone, Copy, PartialEq)]
+enum Real {
+    F32,
+    I8,
+    U8,
+}
+
+impl Generator<'_> {
+    pub(super) fn api(&self) -> String {
+        let blocks = self.plan.arena_len / 16;
+        let (inputs, outputs) = (self.inputs.len(), self.outputs.len());
+        let descriptors =
+            self.descriptors(Side::Input, &self.inputs) + &self.descriptors(Side::Output, &self.outputs);
+        format!(
+            "{imports}
+{descriptors}\
+\x20   /// The model with its memory, {ram} bytes. Place it in a `static`: it may be larger than the stack.
+    pub struct Model {{
+        arena: [Block; {blocks}],
+    }}
+
+    impl Model {{
+        /// Bytes of memory: `size_of::<Model>()`.
+        pub const RAM: usize = {ram};
+        /// Bytes of constant tables.
+        pub const FLASH: usize = {flash};
+        /// Multiply-accumulates of one inference.
+        pub const MACS: u64 = {macs};
+        /// Number of inputs.
+        pub const INPUTS: usize = {inputs};
+        /// Number of outputs.
+        pub const OUTPUTS: usize = {outputs};
+
+        /// A model with all of its memory zero.
+        pub const fn new() -> Model {{
+            Model {{ arena: [Block::ZERO; {blocks}] }}
+        }}
+{getters}
+        /// Computes the outputs from the inputs. Inputs share their memory with what is computed: write them again
+        /// before the next call.
+        pub fn invoke(&mut self) {{
+{invoke}        }}
+{wrappers}    }}
+
+    impl Default for Model {{
+        fn default() -> Model {{
+            Model::new()
+        }}
+    }}
+
+    const _: () = assert!(size_of::<Model>() == Model::RAM);
+",
+            imports = self.imports(),
+            ram = self.plan.arena_len,
+            flash = self.flash(),
+            macs = self.program.macs(),
+            getters = self.getters(),
+            invoke = self.invoke(),
+            wrappers = self.wrappers(),
+        )
+    }
+
+    fn imports(&self) -> String {
+        let mut names = BTreeSet::from(["Block"]);
+        if !self.inputs.is_empty() {
+            names.extend(["array_mut", "bytes_mut", "TensorInfo"]);
+        }
+        if !self.outputs.is_empty() {
+            names.extend(["array", "bytes", "TensorInfo"]);
+        }
+        if !self.blob.bytes.is_empty() {
+            names.insert("Aligned");
+        }
+        names.extend(self.program.steps.iter().map(|s| s.kernel.function()));
+        let mut text = String::from("    use ::kiln_runtime_core::{");
+        let mut column = text.len();
+        let count = names.len();
+        for (i, name) in names.into_iter().enumerate() {
+            let comma = if i + 1 < count { "," } else { "" };
+            if column + name.len() > 108 {
+                text += "\n        ";
+                column = 8;
+            } else if i > 0 {
+                text += " ";
+                column += 1;
+            }
+            let _ = write!(text, "{name}{comma}");
+            column += name.len() + 1;
+        }
+        text + "};\n"
+    }
+
+    fn descriptors(&self, side: Side, ports: &[ApiPort<'_>]) -> String {
+        let mut text = String::new();
+        for port in ports {
+            let (scale, zero_point) = match &port.port.qparams {
+                Some(q) if q.is_per_tensor() => (q.scale[0], q.zero_point[0]),
+                _ => (1.0, 0),
+            };
+            let _ = write!(
+                text,
+                "    /// {what} {}.
+    pub const {}: TensorInfo =
+        TensorInfo {{ name: {:?}, shape: &{:?}, scale: {}, zero_point: {zero_point} }};\n\n",
+                signature(port.port),
+                constant(side, ports, port),
+                port.port.name,
+                port.port.ty.shape,
+                float(scale),
+                what = if side == Side::Input { "Input" } else { "Output" },
+            );
+        }
+        text
+    }
+
+    fn getters(&self) -> String {
+        let blocks = self.plan.arena_len / 16;
+        let mut text = String::new();
+        for port in &self.inputs {
+            let (ty, len, offset) = (rust_type(port.port.ty.elem), port.len, port.offset);
+            let _ = write!(
+                text,
+                "
+        /// Input {}, to be written before each `invoke`.
+        pub fn {}(&mut self) -> &mut [{ty}; {len}] {{
+            array_mut::<{ty}, {offset}, {len}, {blocks}>(&mut self.arena)
+        }}
+",
+                signature(port.port),
+                method(Side::Input, &self.inputs, port)
+            );
+        }
+        for port in &self.outputs {
+            let (ty, len, offset) = (rust_type(port.port.ty.elem), port.len, port.offset);
+            let _ = write!(
+                text,
+                "
+        /// Output {}, valid from `invoke` until an input is written.
+        pub fn {}(&self) -> &[{ty}; {len}] {{
+            array::<{ty}, {offset}, {len}, {blocks}>(&self.arena)
+        }}
+",
+                signature(port.port),
+                method(Side::Output, &self.outputs, port)
+            );
+        }
+        text + &self.byte_getters()
+    }
+
+    fn byte_getters(&self) -> String {
+        let arms = |ports: &[ApiPort<'_>], call: &str| {
+            ports.iter().enumerate().fold(String::new(), |text, (i, p)| {
+                text + &format!("                {i} => {call}self.arena, {}, {}),\n", p.offset, p.size)
+            })
+        };
+        format!(
+            "
+        /// Input `index` as bytes; none where there is no such input.
+        pub fn input_bytes_mut(&mut self, index: usize) -> &mut [u8] {{
+            match index {{
+{}                _ => &mut [],
+            }}
+        }}
+
+        /// Output `index` as bytes; none where there is no such output.
+        pub fn output_bytes(&self, index: usize) -> &[u8] {{
+            match index {{
+{}                _ => &[],
+            }}
+        }}
+",
+            arms(&self.inputs, "bytes_mut(&mut "),
+            arms(&self.outputs, "bytes(&")
+        )
+    }
+
+    fn invoke(&self) -> String {
+        if self.program.steps.is_empty() {
+            return String::new();
+        }
+        format!(
+            "            let mem: &mut [Block] = &mut self.arena;
+{}",
+            self.calls(12)
+        )
+    }
+
+    /// `run` and `predict`, for models of one input and one output.
+    fn wrappers(&self) -> String {
+        let ([input], [output]) = (&self.inputs[..], &self.outputs[..]) else { return String::new() };
+        let (n, m) = (input.len, output.len);
+        let run = format!(
+            "
+        /// Copies `input` in, computes, and copies the output to `output`.
+        pub fn run(&mut self, input: &[{}; {n}], output: &mut [{}; {m}]) {{
+            *self.input_mut() = *input;
+            self.invoke();
+            *output = *self.output();
+        }}
+",
+            rust_type(input.port.ty.elem),
+            rust_type(output.port.ty.elem)
+        );
+        let (Some(from), Some(to)) = (real(input), real(output)) else { return run };
+        let convert = match from {
+            Real::F32 => "            *self.input_mut() = *input;\n".to_owned(),
+            quantized => format!(
+                "            for (to, from) in self.input_mut().iter_mut().zip(input) {{
+                *to = INPUT.{}(*from);
+            }}
+",
+                if quantized == Real::I8 { "quantize_i8" } else { "quantize_u8" }
+            ),
+        };
+        let back = match to {
+            Real::F32 => "            *self.output()\n".to_owned(),
+            _ => format!(
+                "            let mut output = [0.0; {m}];
+            for (to, from) in output.iter_mut().zip(self.output()) {{
+                *to = OUTPUT.dequantize(i32::from(*from));
+            }}
+            output
+"
+            ),
+        };
+        run + &format!(
+            "
+        /// Computes on real numbers, which are converted straight into and out of the model's memory.
+        pub fn predict(&mut self, input: &[f32; {n}]) -> [f32; {m}] {{
+{convert}            self.invoke();
+{back}        }}
+"
+        )
+    }
+}
+
+fn real(port: &ApiPort<'_>) -> Option<Real> {
+    let quantized = port.port.qparams.as_ref().is_some_and(|q| q.is_per_tensor());
+    match port.port.ty.elem {
+        ElemType::F32 => Some(Real::F32),
+        ElemType::I8 if quantized => Some(Real::I8),
+        ElemType::U8 if quantized => Some(Real::U8),
+        _ => None,
+    }
+}
+
+fn method(side: Side, ports: &[ApiPort<'_>], port: &ApiPort<'_>) -> String {
+    let name = if ports.len() == 1 { String::new() } else { format!("_{}", port.id.trim_end_matches('_')) };
+    match side {
+        Side::Input => format!("input{name}_mut"),
+        Side::Output => format!("output{name}"),
+    }
+}
+
+fn constant(side: Side, ports: &[ApiPort<'_>], port: &ApiPort<'_>) -> String {
+    let name = if ports.len() == 1 { String::new() } else { format!("_{}", port.id.trim_end_matches('_')) };
+    let side = if side == Side::Input { "INPUT" } else { "OUTPUT" };
+    format!("{side}{}", name.to_ascii_uppercase())
+}

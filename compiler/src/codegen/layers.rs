@@ -1,0 +1,190 @@
+//! One module for each layer: the parameters and tables of its kernel calls, and the proof that they fit together.
+
+use super::names::{Names, shared_path, snake};
+use super::tables::{decimal, elem};
+use super::{Generator, literal, quoted};
+use crate::program::{ConstId, Program, Step};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+/// A layer: the steps that one ONNX node became.
+pub(super) struct Layer {
+    pub name: String,
+    pub id: String,
+    pub steps: Vec<usize>,
+}
+
+/// Names of the items of one step in its layer's module.
+struct Items {
+    params: String,
+    tables: String,
+}
+
+pub(super) fn layers(program: &Program) -> Vec<Layer> {
+    let shared = shared_path(program.steps.iter().map(|s| s.layer.as_str()));
+    let mut ids = Names::default();
+    let mut index: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut layers: Vec<Layer> = vec![];
+    for (i, step) in program.steps.iter().enumerate() {
+        let at = *index.entry(&step.layer).or_insert_with(|| {
+            let name = step.layer.strip_prefix(&shared).unwrap_or(&step.layer);
+            let id = ids.unique(snake(name, &snake(&step.op, "layer")));
+            layers.push(Layer { name: step.layer.clone(), id, steps: vec![] });
+            layers.len() - 1
+        });
+        layers[at].steps.push(i);
+    }
+    layers
+}
+
+fn items(layer: &Layer, step: usize, group: &str) -> Items {
+    let suffix = match layer.steps.iter().position(|&s| s == step) {
+        Some(n) if layer.steps.len() > 1 => format!("_{}", n + 1),
+        _ => String::new(),
+    };
+    Items { params: format!("PARAMS{suffix}"), tables: format!("{group}{suffix}") }
+}
+
+impl Generator<'_> {
+    /// The kernel calls of `invoke`, one a line.
+    pub(super) fn calls(&self, indent: usize) -> String {
+        let mut text = String::new();
+        for (i, step) in self.program.steps.iter().enumerate() {
+            let Some(layer) = self.layers.iter().find(|l| l.steps.contains(&i)) else { continue };
+            let items = items(layer, i, &group(step));
+            let tables = match step.kernel.tables() {
+                Some(spec) if spec.group.is_some() => format!(", &{}::{}", layer.id, items.tables),
+                Some(_) => step
+                    .consts
+                    .first()
+                    .map_or(", &[]".into(), |c| format!(", {}", self.table_use(*c, "", None))),
+                None => String::new(),
+            };
+            let _ = writeln!(
+                text,
+                "{:indent$}{}(mem, &{}::{}, 0..{}{tables});",
+                "",
+                step.kernel.function(),
+                layer.id,
+                items.params,
+                step.kernel.rows()
+            );
+        }
+        text
+    }
+
+    /// The module of a layer.
+    pub(super) fn layer(&self, layer: &Layer) -> String {
+        let mut body = String::new();
+        let mut imports = BTreeSet::from(["expect".to_owned()]);
+        for &i in &layer.steps {
+            body += &self.step(layer, i, &self.program.steps[i], &mut imports);
+        }
+        for (id, home) in self.homes.iter().filter(|(_, home)| home.layer == layer.id) {
+            let data = &self.program.consts[id.0].data;
+            if self.blob.offset(*id).is_none() {
+                let (ty, rows) = (elem(data), decimal(data, 8, 110));
+                let _ = writeln!(body, "        pub static {}: [{ty}; {}] = {rows};", home.name, data.len());
+            }
+        }
+        let docs = self.layer_doc(layer);
+        let imports = imports.into_iter().collect::<Vec<_>>().join(", ");
+        format!(
+            "{docs}    mod {} {{\n        use ::kiln_runtime_core::{{{imports}}};\n\n{body}    }}\n",
+            layer.id
+        )
+    }
+
+    /// An expression of a table, seen from `layer` with `up` before names of the model's module.
+    fn table_use(&self, id: ConstId, up: &str, layer: Option<&Layer>) -> String {
+        let data = &self.program.consts[id.0].data;
+        if let Some(offset) = self.blob.offset(id) {
+            return format!("{up}WEIGHTS.{}s({offset}, {})", elem(data), data.len());
+        }
+        match self.homes.get(&id) {
+            Some(home) if layer.is_some_and(|l| l.id == home.layer) => format!("&{}", home.name),
+            Some(home) => format!("&{up}{}::{}", home.layer, home.name),
+            None => "&[]".to_owned(),
+        }
+    }
+
+    fn layer_doc(&self, layer: &Layer) -> String {
+        let mut kernels: Vec<&str> =
+            layer.steps.iter().map(|&i| self.program.steps[i].kernel.function()).collect();
+        kernels.dedup();
+        let op = layer.steps.first().map_or("", |&i| self.program.steps[i].op.as_str());
+        format!("    /// {} ({op}): {}.\n", quoted(&layer.name), kernels.join(", "))
+    }
+
+    /// Parameters, table struct and check of one step.
+    fn step(&self, layer: &Layer, index: usize, step: &Step, imports: &mut BTreeSet<String>) -> String {
+        let kernel = self.plan.placement.kernel(self.program, index);
+        let items = items(layer, index, &group(step));
+        let params = kernel.params_literal();
+        imports.extend(literal::structs(&params).into_iter().map(str::to_owned));
+        let mut text = format!(
+            "        pub static {}: {} = {};\n",
+            items.params,
+            kernel.params_type(),
+            literal::layout(&params, 8)
+        );
+        let check = match kernel.tables() {
+            Some(spec) if spec.group.is_some() => {
+                let group = spec.group.unwrap_or_default();
+                imports.insert(group.to_owned());
+                let _ = writeln!(text, "        pub static {}: {group}<'static> = {group} {{", items.tables);
+                for ((field, _), id) in spec.fields.iter().zip(&step.consts) {
+                    let _ = writeln!(
+                        text,
+                        "            {field}: {},",
+                        self.table_use(*id, "super::", Some(layer))
+                    );
+                }
+                text += "        };\n";
+                format!("&{}, ", items.tables)
+            }
+            Some(_) => step
+                .consts
+                .first()
+                .map_or("&[], ".into(), |c| format!("{}, ", self.table_use(*c, "super::", Some(layer)))),
+            None => String::new(),
+        };
+        let _ =
+            writeln!(text, "        const _: () = expect({}.check({check}super::Model::RAM));", items.params);
+        text
+    }
+}
+
+/// The module that holds a table, that of the first layer that uses it, and its name there.
+pub(super) struct Home {
+    layer: String,
+    name: String,
+}
+
+pub(super) fn homes(program: &Program, layers: &[Layer]) -> BTreeMap<ConstId, Home> {
+    let mut homes = BTreeMap::new();
+    for layer in layers {
+        let mut names = Names::default();
+        for &i in &layer.steps {
+            let items = items(layer, i, &group(&program.steps[i]));
+            names.unique(items.params);
+            names.unique(items.tables);
+        }
+        for id in layer.steps.iter().flat_map(|&i| &program.steps[i].consts) {
+            let c = &program.consts[id.0];
+            if !c.data.is_empty() && !homes.contains_key(id) {
+                let name = names.unique(snake(&c.name, "table").to_ascii_uppercase());
+                homes.insert(*id, Home { layer: layer.id.clone(), name });
+            }
+        }
+    }
+    homes
+}
+
+/// Name of the table struct in a layer's module.
+fn group(step: &Step) -> String {
+    match step.kernel.tables().and_then(|spec| spec.group) {
+        Some(group) if !group.starts_with("Filter") => snake(group, "tables").to_ascii_uppercase(),
+        _ => "FILTER".to_owned(),
+    }
+}

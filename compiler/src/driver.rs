@@ -1,0 +1,98 @@
+//! The pipeline as one pure function: bytes and options in, text, tables and report out. No I/O: the faces do that.
+
+mod report;
+
+pub use report::{LayerReport, Report};
+
+use crate::codegen::{self, Code};
+use crate::diag::{Diagnostic, Diagnostics};
+use crate::graph::{self, Graph, ImportOptions};
+use crate::onnx::{self, External};
+use crate::plan::{self, Plan};
+use crate::program::Program;
+use crate::{lower, passes, quant};
+use std::collections::BTreeMap;
+
+/// What a user may ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Name of the generated module; `None` takes the graph's.
+    pub name: Option<String>,
+    /// File name of the model, as generated text and reports show it.
+    pub source: String,
+    /// What a dynamic first dimension becomes.
+    pub batch: usize,
+    /// Shapes of inputs with other dynamic dimensions, by name.
+    pub shapes: BTreeMap<String, Vec<usize>>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { name: None, source: String::new(), batch: 1, shapes: BTreeMap::new() }
+    }
+}
+
+/// A compiled model with everything that it came from.
+#[derive(Debug, Clone)]
+pub struct Artifact {
+    /// Name of the generated module.
+    pub module: String,
+    /// Rust text.
+    pub text: String,
+    /// Name of the file of tables that the text includes, if it does.
+    pub weights_file: String,
+    /// Contents of that file.
+    pub weights: Option<Vec<u8>>,
+    /// What the model costs.
+    pub report: Report,
+    /// The graph after all passes.
+    pub graph: Graph,
+    /// The program.
+    pub program: Program,
+    /// Where it lies in memory.
+    pub plan: Plan,
+    /// The graph's text after `import`, after each pass, and after `quant`.
+    pub stages: Vec<(String, String)>,
+}
+
+/// Compiles a model. `external` reads tensors that are stored beside the model file.
+///
+/// # Errors
+/// What is wrong with the model, all that can be known at once.
+pub fn compile(bytes: &[u8], external: External, options: &Options) -> Result<Artifact, Diagnostics> {
+    let mut stages = vec![];
+    let graph = graph(bytes, external, options, &mut stages)?;
+    let program = lower::lower(&graph)?;
+    let plan = plan::plan(&program);
+    plan::verify(&program, &plan)
+        .map_err(|e| Diagnostic::new("E0904", format!("internal error after planning: {e}")))?;
+    let name = options.name.clone().unwrap_or_else(|| graph.name.clone());
+    let code = codegen::generate(&program, &plan, &codegen::Options { name, source: options.source.clone() });
+    let report = Report::new(&program, &plan, &code);
+    let Code { module, text, weights_file, weights } = code;
+    Ok(Artifact { module, text, weights_file, weights, report, graph, program, plan, stages })
+}
+
+/// The first half: reads, imports and rewrites a model. `stages` receives the text after each step, also of those before an
+/// error.
+///
+/// # Errors
+/// As [`compile`].
+pub fn graph(
+    bytes: &[u8],
+    external: External,
+    options: &Options,
+    stages: &mut Vec<(String, String)>,
+) -> Result<Graph, Diagnostics> {
+    let model = onnx::read(bytes, external)?;
+    let import = ImportOptions { batch: options.batch, shapes: options.shapes.clone() };
+    let mut graph = graph::import(&model, &import, &lower::evaluate)?;
+    stages.push(("import".to_owned(), graph.to_string()));
+    passes::run(&mut graph, &passes::float_passes(), stages)?;
+    quant::integers(&mut graph)?;
+    graph::verify(&graph)
+        .map_err(|e| Diagnostic::new("E0902", format!("internal error after `quant`: {e}")))?;
+    stages.push(("quant".to_owned(), graph.to_string()));
+    passes::run(&mut graph, &passes::cleanup_passes(), stages)?;
+    Ok(graph)
+}
