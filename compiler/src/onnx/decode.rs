@@ -27,12 +27,15 @@ pub fn read(bytes: &[u8], external: External) -> Result<Model, Diagnostics> {
     recognise(bytes)?;
     let model = proto::ModelProto::decode(bytes).map_err(|e| broken(bytes, &e.to_string()))?;
     let Some(graph) = model.graph else {
-        return Err(not_onnx("it has no graph").into());
+        return Err(broken(bytes, "it has no graph").into());
     };
     let mut opsets = BTreeMap::new();
     for set in &model.opset_import {
         let domain = if set.domain == "ai.onnx" { "" } else { set.domain.as_str() };
         opsets.insert(domain.to_string(), set.version);
+    }
+    if opsets.is_empty() && model.ir_version >= 3 {
+        return Err(broken(bytes, "it names no opset").into());
     }
     check_opset(&opsets)?;
     let graph = Decoder { external }.graph(graph, 0)?;
@@ -70,16 +73,22 @@ fn not_onnx(why: &str) -> Diagnostic {
     Diagnostic::new("E0101", format!("the file is not an ONNX model: {why}"))
 }
 
-/// A file that starts like a model but does not decode: cut off, or something else.
+/// A file that starts like a model but does not decode: a tensor, cut off, or something else.
 fn broken(bytes: &[u8], reason: &str) -> Diagnostic {
-    let starts_like_a_model = bytes[0] == 0x08; // field 1, ir_version
-    if starts_like_a_model
-        && (reason.contains("buffer underflow")
-            || reason.contains("unexpected")
-            || reason.contains("delimited"))
-    {
-        return Diagnostic::new("E0102", "the file is truncated")
+    // A tensor's first fields read as a model's, so it is asked first; a model has no `data_type` under that tag.
+    let tensor = proto::TensorProto::decode(bytes).ok();
+    if tensor.is_some_and(|t| elem_type(t.data_type).is_some()) {
+        return not_onnx("it is a single tensor (TensorProto), perhaps test data")
+            .help("pass the `.onnx` file of the model");
+    }
+    // Field 1, `ir_version`, then a plausible version. Exporters write fields in order, so a cut loses the end: the
+    // opsets at least, which come after the graph.
+    let starts_like_a_model =
+        bytes.first() == Some(&0x08) && bytes.get(1).is_none_or(|v| (1..=32).contains(v));
+    if starts_like_a_model {
+        return Diagnostic::new("E0102", "the file is truncated or damaged")
             .fact("size", format!("{} bytes", bytes.len()))
+            .fact("decoder", reason.trim())
             .help("copy or download it again, and compare the size with the original");
     }
     not_onnx("it does not decode")

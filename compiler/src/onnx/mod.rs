@@ -1,9 +1,11 @@
 //! The ONNX file as owned data. The only place that knows protobuf.
 
 mod decode;
+mod encode;
 mod proto;
 
 pub use decode::{External, check_location, read};
+pub use encode::write;
 
 use crate::diag::Diagnostic;
 use crate::tensor::{ElemType, Tensor};
