@@ -21,8 +21,12 @@ pub fn import(ctx: ImportContext) -> Result<Fragment, Diagnostic> {
         Some(7) => ElemType::I64,
         Some(9) => ElemType::Bool,
         Some(11) => ElemType::F64,
-        other => {
-            return Err(Diagnostic::new("E0206", format!("Cast to data type {other:?} is not supported"))
+        None => {
+            return Err(Diagnostic::new("E0206", "attribute `to` is missing")
+                .help("the file is damaged: export it again"));
+        }
+        Some(other) => {
+            return Err(Diagnostic::new("E0206", format!("Cast to ONNX's data type {other} is not supported"))
                 .help("cast to f32, an integer of 8, 32 or 64 bits, or bool"));
         }
     };
@@ -70,5 +74,37 @@ fn convert(value: &Tensor, to: ElemType) -> Tensor {
         ElemType::I32 => Tensor::from_i32(shape, &value.to_i32s()),
         ElemType::Bool => Tensor::from_bool(shape, &value.to_f64s().iter().map(|v| *v != 0.0).collect::<Vec<_>>()),
         _ => Tensor::from_i64(shape, &value.to_i64s()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{constant, count, error, floats, folded, imported, list};
+    use super::*;
+    use crate::onnx::Attribute;
+
+    #[test]
+    fn constants_convert() {
+        let x = constant(Tensor::from_f32(&[3], &[-1.7, 0.0, 2.5]));
+        let to = |to| folded(Cast { to }, &[x.clone()]).1;
+        assert_eq!([ElemType::I64, ElemType::I32, ElemType::I8].map(to), [[-1, 0, 2]; 3]);
+        assert_eq!(to(ElemType::Bool), [1, 0, 1]);
+        assert_eq!(floats(Cast { to: ElemType::F32 }, &[list(&[3])]).1, [3.0]);
+        assert_eq!(floats(Cast { to: ElemType::F32 }, &[count(&[2])]).1, [0.0, 1.0]);
+    }
+
+    #[test]
+    fn errors() {
+        insta::assert_snapshot!(error(Cast { to: ElemType::I32 }, &[count(&[2])]), @r"
+        error[E0304]: no kernel casts f32 to i32 at run time
+          --> node `op` (Cast)
+           | input  f32[2]
+           | `x0`   f32[2]
+           = help: export the model with one element type; constants may be cast
+        ");
+        insta::assert_snapshot!(imported(("Cast", 13), (1, 1), &[("to", Attribute::Int(8))]).unwrap_err(), @r"
+        error[E0206]: Cast to ONNX's data type 8 is not supported
+           = help: cast to f32, an integer of 8, 32 or 64 bits, or bool
+        ");
     }
 }

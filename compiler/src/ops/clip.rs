@@ -61,3 +61,52 @@ impl Operator for Clip {
         shared::clamp(b, clamp)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{constant, count, error, floats, imported, input, list, omitted, value};
+    use super::*;
+    use crate::onnx::Attribute;
+    use crate::tensor::QParams;
+
+    #[test]
+    fn bounds_from_inputs_and_attributes() {
+        let x = input(Tensor::from_f32(&[3], &[-4.0, 3.0, 9.0]));
+        let bound = |v: f32| constant(Tensor::from_f32(&[], &[v]));
+        assert_eq!(floats(Clip, &[x.clone(), bound(0.0), bound(6.0)]).1, [0.0, 3.0, 6.0]);
+        assert_eq!(floats(Clip, &[x.clone(), omitted(), bound(6.0)]).1, [-4.0, 3.0, 6.0]);
+        assert_eq!(floats(Clip, &[x]).1, [-4.0, 3.0, 9.0]);
+        let f = imported(("Clip", 6), (1, 1), &[("max", Attribute::Float(6.0))]).unwrap();
+        let inputs = vec![Wire::Input(0), Wire::None, Wire::Const(Tensor::from_f32(&[], &[6.0]))];
+        assert_eq!(f.nodes, [(Clip.into(), inputs, 1)]);
+    }
+
+    #[test]
+    fn int8_keeps_or_changes_the_scale() {
+        let x = input(Tensor::from_i8(&[3], &[-40, 10, 90])).q(0.1, 0);
+        let bounds = [0.0, 6.0].map(|v| constant(Tensor::from_f32(&[], &[v])));
+        let operands = [x, bounds[0].clone(), bounds[1].clone()];
+        assert_eq!(value(Clip, &operands, Some(QParams::per_tensor(0.1, 0))).to_i64s(), [0, 10, 60]);
+        assert_eq!(value(Clip, &operands, Some(QParams::per_tensor(0.2, 1))).to_i64s(), [1, 6, 31]);
+    }
+
+    #[test]
+    fn errors() {
+        let bound = input(Tensor::from_f32(&[], &[0.0]));
+        insta::assert_snapshot!(error(Clip, &[count(&[2]), bound]), @r"
+        error[E0204]: input 1 `min` must be constant
+          --> node `op` (Clip)
+           | min   f32[]
+           | `x0`  f32[2]
+           | `x1`  f32[]
+           = help: bake the bounds of Clip into the model
+        ");
+        insta::assert_snapshot!(error(Clip, &[list(&[1])]), @r"
+        error[E0304]: no kernel for elements of type i64
+          --> node `op` (Clip)
+           | input  i64[1]
+           | `x0`   i64[1]
+           = help: cast to f32 at export, or quantize to int8
+        ");
+    }
+}

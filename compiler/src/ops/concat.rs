@@ -16,7 +16,7 @@ pub struct Concat {
 /// Reads the attributes.
 pub fn import(ctx: ImportContext) -> Result<Fragment, Diagnostic> {
     let axis = ctx.node.attributes.int("axis")?;
-    let axis = axis.ok_or_else(|| Diagnostic::new("E0206", "attribute `axis` is missing"))?;
+    let axis = axis.ok_or_else(|| Diagnostic::new("E0206", "attribute `axis` is missing").help("the file is damaged: export it again"))?;
     Ok(Fragment::single(Concat { axis }, ctx.node))
 }
 
@@ -90,4 +90,52 @@ fn join(parts: &[Tensor], axis: usize, ty: &TensorType) -> Result<Tensor, Diagno
         }
     }
     Tensor::new(ty.clone(), bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{constant, count, error, floats, folded, imported, input, value};
+    use super::*;
+    use crate::tensor::QParams;
+
+    #[test]
+    fn joins_along_any_axis() {
+        let (a, b) = (count(&[2, 1]), constant(Tensor::from_f32(&[2, 2], &[5.0, 6.0, 7.0, 8.0])));
+        let y = floats(Concat { axis: -1 }, &[a, b.clone()]);
+        assert_eq!(y, (vec![2, 3], vec![0.0, 5.0, 6.0, 1.0, 7.0, 8.0]));
+        let y = floats(Concat { axis: 0 }, &[count(&[1, 2]), b]);
+        assert_eq!(y, (vec![3, 2], vec![0.0, 1.0, 5.0, 6.0, 7.0, 8.0]));
+        let y = folded(Concat { axis: 1 }, &[constant(Tensor::from_i64(&[2, 1], &[1, 2])), constant(Tensor::from_i64(&[2, 1], &[3, 4]))]);
+        assert_eq!(y, (vec![2, 2], vec![1, 3, 2, 4]));
+    }
+
+    #[test]
+    fn int8_inputs_take_the_scale_of_the_output() {
+        let (a, b) = (Tensor::from_i8(&[2], &[1, 2]), Tensor::from_i8(&[2], &[10, -100]));
+        let operands = [input(a).q(0.5, 0), input(b).q(1.0, 1)];
+        let y = value(Concat { axis: 0 }, &operands, Some(QParams::per_tensor(0.5, 0)));
+        assert_eq!(y.to_i64s(), [1, 2, 18, -128]);
+    }
+
+    #[test]
+    fn errors() {
+        let op = || Concat { axis: 1 };
+        insta::assert_snapshot!(error(op(), &[count(&[2, 1]), count(&[3, 1])]), @r"
+        error[E0202]: input 1 does not fit input 0 along axis 1
+          --> node `op` (Concat)
+           | `x0`  f32[2, 1]
+           | `x1`  f32[3, 1]
+           = help: all inputs need one element type, and the same extents on every other axis
+        ");
+        insta::assert_snapshot!(error(op(), &[count(&[2])]), @r"
+        error[E0205]: axis 1 does not exist in a value of rank 1
+          --> node `op` (Concat)
+           | `x0`  f32[2]
+           = help: its axes are 0 to 0, or -1 to -1 counted from the end
+        ");
+        insta::assert_snapshot!(imported(("Concat", 13), (2, 1), &[]).unwrap_err(), @r"
+        error[E0206]: attribute `axis` is missing
+           = help: the file is damaged: export it again
+        ");
+    }
 }

@@ -38,3 +38,21 @@ impl Operator for Flatten {
         shared::reshape(b)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{count, error, floats};
+    use super::*;
+
+    #[test]
+    fn cuts_anywhere() {
+        let shape = |axis| floats(Flatten { axis }, &[count(&[2, 3, 4])]).0;
+        assert_eq!([0, 1, 2, 3, -1].map(shape), [[1, 24], [2, 12], [6, 4], [24, 1], [6, 4]]);
+        insta::assert_snapshot!(error(Flatten { axis: 4 }, &[count(&[2, 3])]), @r"
+        error[E0205]: axis 4 does not exist in a value of rank 2
+          --> node `op` (Flatten)
+           | `x0`  f32[2, 3]
+           = help: its axes are 0 to 1, or -2 to -1 counted from the end
+        ");
+    }
+}

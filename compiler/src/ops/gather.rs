@@ -27,7 +27,7 @@ impl Gather {
         let indices = indices.iter().map(|&i| shared::axis(i, x.shape[axis]));
         let indices: Result<Vec<_>, _> = indices.collect();
         let indices = indices.map_err(|_| {
-            Diagnostic::new("E0202", format!("an index lies outside of axis {axis}")).fact("extent", x.shape[axis])
+            Diagnostic::new("E0202", format!("an index lies outside of axis {axis}")).fact("extent", x.shape[axis]).help("indices lie below the extent; negative ones count from the end")
         })?;
         Ok((axis, indices))
     }
@@ -88,4 +88,51 @@ fn gather(value: &Tensor, axis: usize, indices: &[usize], ty: &TensorType) -> Re
         }
     }
     Tensor::new(ty.clone(), bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{constant, count, error, floats, folded, input, list};
+    use super::*;
+
+    #[test]
+    fn neighbours_and_others() {
+        let y = |axis, shape: &[usize], indices: &[i64]| {
+            let indices = constant(Tensor::from_i64(shape, indices));
+            floats(Gather { axis }, &[count(&[2, 3]), indices])
+        };
+        assert_eq!(y(1, &[], &[-1]), (vec![2], vec![2.0, 5.0]));
+        assert_eq!(y(1, &[2], &[1, 2]), (vec![2, 2], vec![1.0, 2.0, 4.0, 5.0]));
+        assert_eq!(y(0, &[1, 3], &[1, 0, 1]).1, [3.0, 4.0, 5.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert_eq!(y(-1, &[2, 1], &[2, 0]), (vec![2, 2, 1], vec![2.0, 0.0, 5.0, 3.0]));
+        assert_eq!(folded(Gather { axis: 0 }, &[list(&[7, 8, 9]), list(&[-1, 0])]), (vec![2], vec![9, 7]));
+    }
+
+    #[test]
+    fn errors() {
+        let op = || Gather { axis: 0 };
+        insta::assert_snapshot!(error(op(), &[count(&[2, 3]), list(&[2])]), @r"
+        error[E0202]: an index lies outside of axis 0
+          --> node `op` (Gather)
+           | extent  2
+           | `x0`    f32[2, 3]
+           | `x1`    i64[1]
+           = help: indices lie below the extent; negative ones count from the end
+        ");
+        insta::assert_snapshot!(error(op(), &[count(&[2]), input(Tensor::from_i64(&[1], &[0]))]), @r"
+        error[E0204]: input 1 `indices` must be constant
+          --> node `op` (Gather)
+           | indices  i64[1]
+           | `x0`     f32[2]
+           | `x1`     i64[1]
+           = help: export with static shapes, or fix the dynamic dimensions with `--shape NAME=1x3x96x96`
+        ");
+        insta::assert_snapshot!(error(Gather { axis: 2 }, &[count(&[2]), list(&[0])]), @r"
+        error[E0205]: axis 2 does not exist in a value of rank 1
+          --> node `op` (Gather)
+           | `x0`  f32[2]
+           | `x1`  i64[1]
+           = help: its axes are 0 to 0, or -1 to -1 counted from the end
+        ");
+    }
 }

@@ -43,3 +43,18 @@ impl Operator for HardSigmoid {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{floats, input, value};
+    use super::*;
+    use crate::tensor::{Tensor, QParams};
+
+    #[test]
+    fn in_both_numbers() {
+        let op = HardSigmoid { alpha: 0.25, beta: 0.5 };
+        assert_eq!(floats(op.clone(), &[input(Tensor::from_f32(&[3], &[1.0, 9.0, -9.0]))]).1, [0.75, 1.0, 0.0]);
+        let x = input(Tensor::from_i8(&[2], &[4, -128])).q(0.25, 0);
+        assert_eq!(value(op, &[x], Some(QParams::per_tensor(1.0 / 256.0, -128))).to_i64s(), [64, -128]);
+    }
+}

@@ -35,3 +35,18 @@ impl Operator for HardSwish {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{floats, input, value};
+    use super::*;
+    use crate::tensor::{Tensor, QParams};
+
+    #[test]
+    fn in_both_numbers() {
+        let y = floats(HardSwish, &[input(Tensor::from_f32(&[3], &[1.0, 9.0, -9.0]))]).1;
+        assert!((y[0] - 2.0 / 3.0).abs() < 1e-6 && y[1] == 9.0 && y[2] == 0.0, "{y:?}");
+        let x = input(Tensor::from_i8(&[2], &[10, -128])).q(0.1, 0);
+        assert_eq!(value(HardSwish, &[x], Some(QParams::per_tensor(0.1, 0))).to_i64s(), [7, 0]);
+    }
+}

@@ -37,3 +37,15 @@ impl Operator for Identity {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{count, floats, folded, list};
+    use super::*;
+
+    #[test]
+    fn stays_what_it_is() {
+        assert_eq!(floats(Identity, &[count(&[2])]), (vec![2], vec![0.0, 1.0]));
+        assert_eq!(folded(Identity, &[list(&[3])]), (vec![1], vec![3]));
+    }
+}

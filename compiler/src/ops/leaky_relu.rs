@@ -41,3 +41,18 @@ impl Operator for LeakyRelu {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{floats, input, value};
+    use super::*;
+    use crate::tensor::{Tensor, QParams};
+
+    #[test]
+    fn in_both_numbers() {
+        let op = LeakyRelu { alpha: 0.25 };
+        assert_eq!(floats(op.clone(), &[input(Tensor::from_f32(&[2], &[-4.0, 3.0]))]).1, [-1.0, 3.0]);
+        let x = input(Tensor::from_i8(&[3], &[-40, 0, 30])).q(0.1, 0);
+        assert_eq!(value(op, &[x], Some(QParams::per_tensor(0.1, 5))).to_i64s(), [-5, 5, 35]);
+    }
+}

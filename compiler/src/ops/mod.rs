@@ -254,6 +254,7 @@ ops! {
         conv::Conv ["Conv"]
         dequantize_linear::DequantizeLinear ["DequantizeLinear"]
         div::Div ["Div"]
+        equal::Equal ["Equal"]
         expand::Expand ["Expand"]
         flatten::Flatten ["Flatten"]
         flip_sign::FlipSign []
@@ -266,7 +267,9 @@ ops! {
         identity::Identity ["Identity"]
         leaky_relu::LeakyRelu ["LeakyRelu"]
         matmul::MatMul ["MatMul"]
+        max::Max ["Max"]
         max_pool::MaxPool ["MaxPool"]
+        min::Min ["Min"]
         mul::Mul ["Mul"]
         pad::Pad ["Pad"]
         prelu::PRelu ["PRelu"]
@@ -286,6 +289,7 @@ ops! {
         tanh::Tanh ["Tanh"]
         transpose::Transpose ["Transpose"]
         unsqueeze::Unsqueeze ["Unsqueeze"]
+        r#where::Where ["Where"]
     }
     spellings {
         constant ["Constant"]
@@ -301,5 +305,134 @@ ops! {
         qlinear_mul ["com.microsoft.QLinearMul"]
         qlinear_sigmoid ["com.microsoft.QLinearSigmoid"]
         qlinear_softmax ["com.microsoft.QLinearSoftmax"]
+    }
+}
+
+#[cfg(test)]
+mod testing {
+    //! Runs single operators, for the tests beside them.
+
+    use super::{Arg, Args, Fragment, ImportContext, Op, import};
+    use crate::graph::{Graph, Origin};
+    use crate::onnx::{Attribute, Attributes, Node};
+    use crate::tensor::{QParams, Tensor};
+    use crate::{lower, program};
+
+    /// An operand: its value, and whether the compiler knows it.
+    #[derive(Debug, Clone)]
+    pub struct Operand(Option<Tensor>, bool, Option<QParams>);
+
+    /// Computed at run time.
+    pub fn input(t: Tensor) -> Operand {
+        Operand(Some(t), false, None)
+    }
+
+    /// Known at compile time.
+    pub fn constant(t: Tensor) -> Operand {
+        Operand(Some(t), true, None)
+    }
+
+    /// Omitted.
+    pub fn omitted() -> Operand {
+        Operand(None, true, None)
+    }
+
+    /// Constant i64 of one axis.
+    pub fn list(values: &[i64]) -> Operand {
+        constant(Tensor::from_i64(&[values.len()], values))
+    }
+
+    /// The values 0, 1, 2, .. at run time.
+    pub fn count(shape: &[usize]) -> Operand {
+        let n: usize = shape.iter().product();
+        input(Tensor::from_f32(shape, &(0..n).map(|i| i as f32).collect::<Vec<_>>()))
+    }
+
+    impl Operand {
+        /// With a scale and a zero point.
+        pub fn q(mut self, scale: f32, zero_point: i32) -> Operand {
+            self.2 = Some(QParams::per_tensor(scale, zero_point));
+            self
+        }
+    }
+
+    /// What a node `name(x0, x1, ..) -> (y0, y1, ..)` becomes; the error as text.
+    pub fn imported(
+        (name, opset): (&str, i64),
+        (inputs, outputs): (usize, usize),
+        attributes: &[(&str, Attribute)],
+    ) -> Result<Fragment, String> {
+        let names = |x: &str, n: usize| (0..n).map(|i| format!("{x}{i}")).collect();
+        let attributes = attributes.iter().map(|(name, a)| (name.to_string(), a.clone()));
+        let node = Node {
+            name: "node".into(),
+            op_type: name.into(),
+            domain: String::new(),
+            inputs: names("x", inputs),
+            outputs: names("y", outputs),
+            attributes: Attributes(attributes.collect()),
+        };
+        import(ImportContext { node: &node, opset }).map_err(|d| d.to_string())
+    }
+
+    /// Lowers one operator and runs it; the error as text.
+    pub fn run(op: impl Into<Op>, operands: &[Operand], q: Option<QParams>) -> Result<Vec<Tensor>, String> {
+        let (op, mut graph, mut values) = (op.into(), Graph::default(), vec![]);
+        for (i, Operand(tensor, known, qparams)) in operands.iter().enumerate() {
+            values.push(tensor.as_ref().map(|t| {
+                let id = match known {
+                    true => graph.add_constant(&format!("x{i}"), t.clone()),
+                    false => graph.add_value(&format!("x{i}"), t.ty().clone()),
+                };
+                graph.value_mut(id).qparams = qparams.clone();
+                graph.inputs.extend((!known).then_some(id));
+                id
+            }));
+        }
+        let origin = Origin { nodes: vec![], op_type: op.name().to_string() };
+        let node = graph.add_node("op", op, values, vec![], origin);
+        let types = graph.infer(node).map_err(|d| d.to_string())?;
+        for (i, ty) in types.into_iter().enumerate() {
+            let y = graph.add_value(&format!("y{i}"), ty);
+            graph.value_mut(y).qparams = q.clone();
+            graph.node_mut(node).outputs.push(y);
+            graph.outputs.push(y);
+        }
+        let lowered = lower::lower(&graph).map_err(|d| d.to_string())?;
+        let inputs: Vec<Tensor> = operands.iter().filter(|o| !o.1).filter_map(|o| o.0.clone()).collect();
+        program::run(&lowered, &inputs).map_err(|d| d.to_string())
+    }
+
+    /// The only output of an operator that has to succeed.
+    pub fn value(op: impl Into<Op>, operands: &[Operand], q: Option<QParams>) -> Tensor {
+        run(op, operands, q).unwrap_or_else(|e| panic!("{e}")).remove(0)
+    }
+
+    /// Shape and values of a float operator.
+    pub fn floats(op: impl Into<Op>, operands: &[Operand]) -> (Vec<usize>, Vec<f32>) {
+        let y = value(op, operands, None);
+        (y.shape().to_vec(), y.to_f32s())
+    }
+
+    /// The text of the error.
+    pub fn error(op: impl Into<Op>, operands: &[Operand]) -> String {
+        run(op, operands, None).expect_err("the operator was accepted")
+    }
+
+    /// Computes an operator of constants as constant folding does; the error as text.
+    pub fn fold(op: impl Into<Op>, operands: &[Operand]) -> Result<Option<Vec<Tensor>>, String> {
+        let op = op.into();
+        let args: Vec<_> = operands
+            .iter()
+            .map(|o| o.0.as_ref().map(|t| Arg { ty: t.ty(), value: o.1.then_some(t), qparams: None }))
+            .collect();
+        let types = op.operator().infer(&Args(&args)).map_err(|d| d.to_string())?;
+        lower::evaluate(&op, &Args(&args), &types).map_err(|d| d.to_string())
+    }
+
+    /// Shape and values of a folded operator on integers.
+    pub fn folded(op: impl Into<Op>, operands: &[Operand]) -> (Vec<usize>, Vec<i64>) {
+        let values = fold(op, operands).unwrap_or_else(|e| panic!("{e}")).expect("folds");
+        (values[0].shape().to_vec(), values[0].to_i64s())
     }
 }

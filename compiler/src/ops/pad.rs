@@ -1,6 +1,6 @@
 //! Pad: a border of a constant.
 
-use super::shared::no_kernel;
+use super::shared::{self, no_kernel};
 use super::{Args, AxisMap, Fragment, ImportContext, InputRole, Lowering, Operator, OutputRole, QuantRule, Wire};
 use crate::diag::Diagnostic;
 use crate::kernels::Kernel;
@@ -41,11 +41,12 @@ impl Pad {
         let pads = inputs.integers(1, "pads")?.unwrap_or_default();
         let mut all = vec![(0, 0); rank];
         let axes = match inputs.integers(3, "axes")? {
-            Some(list) => list.iter().map(|&a| super::shared::axis(a, rank)).collect::<Result<Vec<_>, _>>()?,
+            Some(list) => list.iter().map(|&a| shared::axis(a, rank)).collect::<Result<Vec<_>, _>>()?,
             None => (0..rank).collect(),
         };
         if pads.len() != 2 * axes.len() {
-            return Err(Diagnostic::new("E0206", format!("{} pads for {} axes", pads.len(), axes.len())));
+            return Err(Diagnostic::new("E0206", format!("{} pads for {} axes", pads.len(), axes.len()))
+                .help("give the pads before all axes, then those after all axes"));
         }
         for (i, &axis) in axes.iter().enumerate() {
             all[axis] = (pads[i], pads[i + axes.len()]);
@@ -54,14 +55,24 @@ impl Pad {
     }
 }
 
+/// Extent of an axis with (before, after) around it, `None` when more is cut than there is.
+fn padded(extent: usize, (before, after): (i64, i64)) -> Option<usize> {
+    let cut = before.min(0).checked_add(after.min(0))?;
+    let left = i64::try_from(extent).ok()?.checked_add(cut).filter(|left| *left >= 0)?;
+    // What saturates is refused for its size.
+    usize::try_from(left.saturating_add(before.max(0)).saturating_add(after.max(0))).ok()
+}
+
 impl Operator for Pad {
     fn infer(&self, inputs: &Args) -> Result<Vec<TensorType>, Diagnostic> {
         let x = inputs.required(0, "data")?.ty;
         let pads = self.pads(inputs)?;
-        let padded = x.shape.iter().zip(&pads).map(|(&d, (s, e))| usize::try_from(d as i64 + s + e).ok());
-        let shape: Option<Vec<usize>> = padded.collect();
-        let shape = shape.ok_or_else(|| Diagnostic::new("E0202", format!("pads {pads:?} leave nothing of {x}")))?;
-        Ok(vec![TensorType::new(x.elem, shape)])
+        let shape: Option<Vec<usize>> = x.shape.iter().zip(&pads).map(|(&d, &p)| padded(d, p)).collect();
+        let shape = shape.ok_or_else(|| {
+            Diagnostic::new("E0202", format!("pads {pads:?} cut more than there is"))
+                .help("negative pads cut; together they may cut an axis to nothing, not below")
+        })?;
+        Ok(vec![shared::sized(TensorType::new(x.elem, shape))?])
     }
 
     fn quantize(&self) -> QuantRule {
@@ -100,5 +111,87 @@ impl Operator for Pad {
             inner = inner.slice(axis, start.max(0) as usize, len, 1);
         }
         b.copy(&from, &inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{constant, count, error, floats, imported, input, list, value};
+    use super::*;
+    use crate::onnx::Attribute;
+    use crate::tensor::QParams;
+
+    #[test]
+    fn pads_cuts_and_fills() {
+        let seven = constant(Tensor::from_f32(&[], &[7.0]));
+        let y = floats(Pad, &[count(&[2, 2]), list(&[0, 1, 1, -1]), seven.clone()]);
+        assert_eq!(y, (vec![3, 2], vec![7.0, 0.0, 7.0, 2.0, 7.0, 7.0]));
+        let y = floats(Pad, &[count(&[2, 2]), list(&[1, 0]), seven, list(&[-1])]);
+        assert_eq!(y, (vec![2, 3], vec![7.0, 0.0, 1.0, 7.0, 2.0, 3.0]));
+        let y = floats(Pad, &[count(&[3]), list(&[-2, 0])]);
+        assert_eq!(y, (vec![1], vec![2.0]));
+    }
+
+    #[test]
+    fn int8_fills_with_the_quantized_value() {
+        let x = input(Tensor::from_i8(&[1], &[9])).q(0.5, -3);
+        let q = Some(QParams::per_tensor(0.5, -3));
+        assert_eq!(value(Pad, &[x.clone(), list(&[1, 0])], q.clone()).to_i64s(), [-3, 9]);
+        let one = constant(Tensor::from_f32(&[], &[1.0]));
+        assert_eq!(value(Pad, &[x, list(&[1, 0]), one], q).to_i64s(), [-1, 9]);
+    }
+
+    #[test]
+    fn attributes_become_inputs() {
+        let attributes = [("pads", Attribute::Ints(vec![1, 2])), ("value", Attribute::Float(3.0))];
+        let f = imported(("Pad", 2), (1, 1), &attributes).unwrap();
+        let consts = [Tensor::from_i64(&[2], &[1, 2]), Tensor::from_f32(&[], &[3.0])].map(Wire::Const);
+        assert_eq!(f.nodes, [(Pad.into(), [&[Wire::Input(0)], &consts[..]].concat(), 1)]);
+        let mode = [("mode", Attribute::String("reflect".into()))];
+        insta::assert_snapshot!(imported(("Pad", 13), (2, 1), &mode).unwrap_err(), @r"
+        error[E0206]: Pad mode `reflect` is not supported
+           = help: use zero padding, or let the convolution pad
+        ");
+    }
+
+    #[test]
+    fn errors() {
+        let x = || count(&[2, 2]);
+        insta::assert_snapshot!(error(Pad, &[x(), list(&[0, 1])]), @r"
+        error[E0206]: 2 pads for 2 axes
+          --> node `op` (Pad)
+           | `x0`  f32[2, 2]
+           | `x1`  i64[2]
+           = help: give the pads before all axes, then those after all axes
+        ");
+        insta::assert_snapshot!(error(Pad, &[x(), list(&[0, -5, 0, 5])]), @r"
+        error[E0202]: pads [(0, 0), (-5, 5)] cut more than there is
+          --> node `op` (Pad)
+           | `x0`  f32[2, 2]
+           | `x1`  i64[4]
+           = help: negative pads cut; together they may cut an axis to nothing, not below
+        ");
+        insta::assert_snapshot!(error(Pad, &[x(), list(&[0, i64::MAX, 0, 5])]), @r"
+        error[E0202]: a value of shape [2, 9223372036854775807] is too large
+          --> node `op` (Pad)
+           | `x0`  f32[2, 2]
+           | `x1`  i64[4]
+           = help: the model computes a shape that cannot be meant; check what it is computed from
+        ");
+        insta::assert_snapshot!(error(Pad, &[x(), list(&[1 << 40, 0, 0, 0])]), @r"
+        error[E0202]: a value of shape [1099511627778, 2] is too large
+          --> node `op` (Pad)
+           | `x0`  f32[2, 2]
+           | `x1`  i64[4]
+           = help: the model computes a shape that cannot be meant; check what it is computed from
+        ");
+        insta::assert_snapshot!(error(Pad, &[x(), input(Tensor::from_i64(&[4], &[0; 4]))]), @r"
+        error[E0204]: input 1 `pads` must be constant
+          --> node `op` (Pad)
+           | pads  i64[4]
+           | `x0`  f32[2, 2]
+           | `x1`  i64[4]
+           = help: export with static shapes, or fix the dynamic dimensions with `--shape NAME=1x3x96x96`
+        ");
     }
 }

@@ -32,3 +32,17 @@ impl Operator for PRelu {
         shared::lower_binary(b, Binary::Prelu, Clamp::NONE)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{constant, floats, input};
+    use super::*;
+    use crate::tensor::Tensor;
+
+    #[test]
+    fn a_slope_for_each_channel() {
+        let x = input(Tensor::from_f32(&[1, 2, 2], &[-1.0, 2.0, -3.0, 4.0]));
+        let slope = constant(Tensor::from_f32(&[2, 1], &[0.5, 10.0]));
+        assert_eq!(floats(PRelu, &[x, slope]), (vec![1, 2, 2], vec![-0.5, 2.0, -30.0, 4.0]));
+    }
+}

@@ -49,3 +49,17 @@ impl Operator for Shape {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{count, folded};
+    use super::*;
+
+    #[test]
+    fn extents_between_two_axes() {
+        let of = |start, end| folded(Shape { start, end }, &[count(&[4, 5, 6])]).1;
+        assert_eq!(of(0, i64::MAX), [4, 5, 6]);
+        assert_eq!(of(-2, -1), [5]);
+        assert_eq!(of(2, 1), [0i64; 0]);
+    }
+}

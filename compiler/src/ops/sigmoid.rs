@@ -35,3 +35,37 @@ impl Operator for Sigmoid {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{error, floats, input, value};
+    use super::*;
+    use crate::tensor::{Tensor, QParams};
+
+    #[test]
+    fn in_both_numbers() {
+        let y = floats(Sigmoid, &[input(Tensor::from_f32(&[3], &[0.0, 2.0, -100.0]))]).1;
+        assert!(y[0] == 0.5 && (y[1] - 0.880_797_1).abs() < 1e-6 && y[2].abs() < 1e-30, "{y:?}");
+        let x = input(Tensor::from_i8(&[3], &[0, 20, -128])).q(0.1, 0);
+        let y = value(Sigmoid, &[x], Some(QParams::per_tensor(1.0 / 256.0, -128)));
+        assert_eq!(y.to_i64s(), [0, 97, -128]);
+    }
+
+    #[test]
+    fn errors() {
+        insta::assert_snapshot!(error(Sigmoid, &[input(Tensor::from_i32(&[1], &[0]))]), @r"
+        error[E0304]: no kernel for elements of type i32
+          --> node `op` (Sigmoid)
+           | input  i32[1]
+           | `x0`   i32[1]
+           = help: cast to f32 at export
+        ");
+        insta::assert_snapshot!(error(Sigmoid, &[input(Tensor::from_i8(&[1], &[0]))]), @r"
+        error[E0302]: input 0 is an integer without scale and zero point
+          --> node `op` (Sigmoid)
+           | type  i8[1]
+           | `x0`  i8[1]
+           = help: wrap the operator in DequantizeLinear and QuantizeLinear
+        ");
+    }
+}

@@ -33,3 +33,14 @@ impl Operator for Size {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{count, folded};
+    use super::*;
+
+    #[test]
+    fn counts() {
+        assert_eq!(folded(Size, &[count(&[4, 5])]), (vec![], vec![20]));
+    }
+}

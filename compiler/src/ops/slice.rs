@@ -43,7 +43,12 @@ impl Slice {
         let axes = inputs.integers(3, "axes")?.unwrap_or_else(|| (0..n as i64).collect());
         let steps = inputs.integers(4, "steps")?.unwrap_or_else(|| vec![1; n]);
         if ends.len() != n || axes.len() != n || steps.len() != n || steps.contains(&0) {
-            return Err(Diagnostic::new("E0206", "starts, ends, axes and steps must have one length, steps may not be 0"));
+            return Err(Diagnostic::new("E0206", "starts, ends, axes and steps do not fit together")
+                .fact("starts", format!("{starts:?}"))
+                .fact("ends", format!("{ends:?}"))
+                .fact("axes", format!("{axes:?}"))
+                .fact("steps", format!("{steps:?}"))
+                .help("all have one length, and no step is 0"));
         }
         (0..n)
             .map(|i| {
@@ -56,6 +61,8 @@ impl Slice {
                 let (start, end) = (bound(starts[i]), bound(ends[i]));
                 let span = if step > 0 { end - start } else { start - end };
                 let len = (span.max(0) as u64).div_ceil(step.unsigned_abs()) as usize;
+                // A step that is never made must not leave the axis.
+                let step = if len > 1 { step } else { 1 };
                 Ok(Cut { axis, start: start.max(0) as usize, len, step })
             })
             .collect()
@@ -115,4 +122,79 @@ fn slice_constant(value: &Tensor, cuts: &[Cut], ty: &TensorType) -> Result<Tenso
         bytes.extend_from_slice(&value.bytes()[at..at + size]);
     }
     Tensor::new(ty.clone(), bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{count, error, floats, folded, imported, list};
+    use super::*;
+    use crate::onnx::Attribute;
+
+    #[test]
+    fn starts_ends_and_steps() {
+        let y = |starts: &[i64], ends: &[i64], axes: &[i64], steps: &[i64]| {
+            floats(Slice, &[count(&[2, 5]), list(starts), list(ends), list(axes), list(steps)])
+        };
+        assert_eq!(y(&[1], &[i64::MAX], &[1], &[2]), (vec![2, 2], vec![1.0, 3.0, 6.0, 8.0]));
+        assert_eq!(y(&[-1, -2], &[9, -1], &[0, 1], &[1, 1]), (vec![1, 1], vec![8.0]));
+        assert_eq!(y(&[0], &[5], &[-1], &[i64::MAX]), (vec![2, 1], vec![0.0, 5.0]));
+        let y = floats(Slice, &[count(&[2, 2]), list(&[1]), list(&[2])]);
+        assert_eq!(y, (vec![1, 2], vec![2.0, 3.0]));
+    }
+
+    #[test]
+    fn constants_may_run_backwards() {
+        let y = |start, end, step| {
+            let data = list(&[0, 1, 2, 3, 4]);
+            folded(Slice, &[data, list(&[start]), list(&[end]), list(&[0]), list(&[step])]).1
+        };
+        assert_eq!(y(-1, i64::MIN, -1), [4, 3, 2, 1, 0]);
+        assert_eq!(y(3, 0, -2), [3, 1]);
+        assert_eq!(y(0, 3, i64::MAX), [0]);
+        assert_eq!(y(9, i64::MIN, i64::MIN), [4]);
+    }
+
+    #[test]
+    fn attributes_become_inputs() {
+        let attributes = [("starts", Attribute::Ints(vec![1])), ("ends", Attribute::Ints(vec![2]))];
+        let f = imported(("Slice", 9), (1, 1), &attributes).unwrap();
+        let [start, end] = [1, 2].map(|v| Wire::Const(Tensor::from_i64(&[1], &[v])));
+        assert_eq!(f.nodes, [(Slice.into(), vec![Wire::Input(0), start, end, Wire::None], 1)]);
+    }
+
+    #[test]
+    fn errors() {
+        let one = || list(&[1]);
+        insta::assert_snapshot!(error(Slice, &[count(&[5]), list(&[4]), list(&[0]), list(&[0]), list(&[-1])]), @r"
+        error[E0307]: Slice with a negative step needs constant data
+          --> node `op` (Slice)
+           | `x0`  f32[5]
+           | `x1`  i64[1]
+           | `x2`  i64[1]
+           | `x3`  i64[1]
+           | `x4`  i64[1]
+           = help: reverse the values before they enter the model, or reverse the weights that read them
+        ");
+        insta::assert_snapshot!(error(Slice, &[count(&[5]), one(), one(), one()]), @r"
+        error[E0205]: axis 1 does not exist in a value of rank 1
+          --> node `op` (Slice)
+           | `x0`  f32[5]
+           | `x1`  i64[1]
+           | `x2`  i64[1]
+           | `x3`  i64[1]
+           = help: its axes are 0 to 0, or -1 to -1 counted from the end
+        ");
+        insta::assert_snapshot!(error(Slice, &[count(&[5]), list(&[1, 2]), one()]), @r"
+        error[E0206]: starts, ends, axes and steps do not fit together
+          --> node `op` (Slice)
+           | starts  [1, 2]
+           | ends    [1]
+           | axes    [0, 1]
+           | steps   [1, 1]
+           | `x0`    f32[5]
+           | `x1`    i64[2]
+           | `x2`    i64[1]
+           = help: all have one length, and no step is 0
+        ");
+    }
 }

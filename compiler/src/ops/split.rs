@@ -33,19 +33,22 @@ impl Split {
         let x = inputs.required(0, "input")?.ty;
         let axis = shared::axis(self.axis, x.shape.len())?;
         let extent = x.shape[axis];
-        let sizes: Vec<usize> = match inputs.integers(1, "split")? {
-            Some(sizes) => sizes.iter().map(|&s| usize::try_from(s).unwrap_or(usize::MAX)).collect(),
+        let sizes: Vec<i64> = match inputs.integers(1, "split")? {
+            Some(sizes) => sizes,
             None => {
                 let size = extent.div_ceil(self.parts.max(1));
-                (0..self.parts).map(|i| size.min(extent.saturating_sub(i * size))).collect()
+                (0..self.parts).map(|i| size.min(extent.saturating_sub(i * size)) as i64).collect()
             }
         };
-        let total = sizes.iter().fold(0usize, |t, &s| t.saturating_add(s));
-        if sizes.len() != self.parts || total != extent {
-            return Err(Diagnostic::new("E0202", format!("parts {sizes:?} do not make up axis {axis}"))
+        let all: Option<Vec<usize>> = sizes.iter().map(|&s| usize::try_from(s).ok()).collect();
+        let total = |all: &[usize]| all.iter().fold(0usize, |t, &s| t.saturating_add(s));
+        let fitting = all.filter(|all| all.len() == self.parts && total(all) == extent);
+        let sizes = fitting.ok_or_else(|| {
+            Diagnostic::new("E0202", format!("parts {sizes:?} do not make up axis {axis}"))
                 .fact("extent", extent)
-                .fact("outputs", self.parts));
-        }
+                .fact("outputs", self.parts)
+                .help("one size for each output, together the extent of the axis")
+        })?;
         Ok((axis, sizes))
     }
 }
@@ -81,5 +84,44 @@ impl Operator for Split {
             start += size;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Operand, count, error, folded, imported, list, run};
+    use super::*;
+    use crate::onnx::Attribute;
+
+    #[test]
+    fn parts_of_given_or_equal_sizes() {
+        let parts = |op, operands: &[Operand]| -> Vec<_> {
+            run(op, operands, None).unwrap().iter().map(|t| t.to_f32s()).collect()
+        };
+        let two = |axis| Split { axis, parts: 2 };
+        assert_eq!(parts(two(-1), &[count(&[2, 3])]), [vec![0.0, 1.0, 3.0, 4.0], vec![2.0, 5.0]]);
+        assert_eq!(parts(two(0), &[count(&[3]), list(&[1, 2])]), [vec![0.0], vec![1.0, 2.0]]);
+        assert_eq!(folded(two(0), &[list(&[8, 9])]), (vec![1], vec![8]));
+        let f = imported(("Split", 11), (1, 2), &[("split", Attribute::Ints(vec![1, 2]))]).unwrap();
+        let sizes = Wire::Const(Tensor::from_i64(&[2], &[1, 2]));
+        assert_eq!(f.nodes, [(two(0).into(), vec![Wire::Input(0), sizes], 2)]);
+        insta::assert_snapshot!(error(two(0), &[count(&[3]), list(&[1, 1])]), @r"
+        error[E0202]: parts [1, 1] do not make up axis 0
+          --> node `op` (Split)
+           | extent   3
+           | outputs  2
+           | `x0`     f32[3]
+           | `x1`     i64[2]
+           = help: one size for each output, together the extent of the axis
+        ");
+        insta::assert_snapshot!(error(two(0), &[count(&[3]), list(&[-1, 4])]), @r"
+        error[E0202]: parts [-1, 4] do not make up axis 0
+          --> node `op` (Split)
+           | extent   3
+           | outputs  2
+           | `x0`     f32[3]
+           | `x1`     i64[2]
+           = help: one size for each output, together the extent of the axis
+        ");
     }
 }

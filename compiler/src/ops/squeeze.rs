@@ -50,3 +50,34 @@ impl Operator for Squeeze {
         shared::reshape(b)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Operand, count, error, floats, imported, list};
+    use super::*;
+    use crate::onnx::Attribute;
+
+    #[test]
+    fn drops_named_or_all_axes() {
+        let shape = |operands: &[Operand]| floats(Squeeze, operands).0;
+        assert_eq!(shape(&[count(&[1, 3, 1])]), [3]);
+        assert_eq!(shape(&[count(&[1, 3, 1]), list(&[-1])]), [1, 3]);
+        let f = imported(("Squeeze", 11), (1, 1), &[("axes", Attribute::Ints(vec![2]))]).unwrap();
+        let axes = Wire::Const(Tensor::from_i64(&[1], &[2]));
+        assert_eq!(f.nodes, [(Squeeze.into(), vec![Wire::Input(0), axes], 1)]);
+        insta::assert_snapshot!(error(Squeeze, &[count(&[1, 3]), list(&[1])]), @r"
+        error[E0202]: axis 1 has 3 elements, not 1
+          --> node `op` (Squeeze)
+           | `x0`  f32[1, 3]
+           | `x1`  i64[1]
+           = help: Squeeze drops axes of extent 1 only
+        ");
+        insta::assert_snapshot!(error(Squeeze, &[count(&[1, 3]), list(&[0, -2])]), @r"
+        error[E0205]: axes [0, -2] name one axis twice
+          --> node `op` (Squeeze)
+           | `x0`  f32[1, 3]
+           | `x1`  i64[2]
+           = help: name each axis once; negative ones count from the end
+        ");
+    }
+}

@@ -35,3 +35,18 @@ impl Operator for Tanh {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{floats, input, value};
+    use super::*;
+    use crate::tensor::{Tensor, QParams};
+
+    #[test]
+    fn in_both_numbers() {
+        let y = floats(Tanh, &[input(Tensor::from_f32(&[3], &[0.0, 0.5, -100.0]))]).1;
+        assert!(y[0] == 0.0 && (y[1] - 0.462_117_2).abs() < 1e-6 && y[2] == -1.0, "{y:?}");
+        let x = input(Tensor::from_i8(&[3], &[0, 5, -128])).q(0.1, 0);
+        assert_eq!(value(Tanh, &[x], Some(QParams::per_tensor(1.0 / 128.0, 0))).to_i64s(), [0, 59, -128]);
+    }
+}

@@ -47,3 +47,24 @@ impl Operator for Unsqueeze {
         shared::reshape(b)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{constant, count, error, floats, folded, list};
+    use super::*;
+
+    #[test]
+    fn axes_count_in_the_output() {
+        let shape = |axes: &[i64]| floats(Unsqueeze, &[count(&[2, 3]), list(axes)]).0;
+        assert_eq!(shape(&[0, -1]), [1, 2, 3, 1]);
+        assert_eq!(shape(&[1]), [2, 1, 3]);
+        assert_eq!(folded(Unsqueeze, &[constant(Tensor::from_i64(&[], &[5])), list(&[0])]), (vec![1], vec![5]));
+        insta::assert_snapshot!(error(Unsqueeze, &[count(&[2]), list(&[3])]), @r"
+        error[E0205]: axis 3 does not exist in a value of rank 2
+          --> node `op` (Unsqueeze)
+           | `x0`  f32[2]
+           | `x1`  i64[1]
+           = help: its axes are 0 to 1, or -2 to -1 counted from the end
+        ");
+    }
+}

@@ -12,8 +12,12 @@ pub fn axis(axis: i64, rank: usize) -> Result<usize, Diagnostic> {
     if (0..n).contains(&at) {
         return Ok(at as usize);
     }
-    Err(Diagnostic::new("E0205", format!("axis {axis} is outside of {rank} axes"))
-        .help(format!("axes of a value of rank {rank} lie in -{rank}..{rank}")))
+    Err(Diagnostic::new("E0205", format!("axis {axis} does not exist in a value of rank {rank}")).help(
+        match rank {
+            0 => "a scalar has no axes".to_string(),
+            _ => format!("its axes are 0 to {}, or -{rank} to -1 counted from the end", rank - 1),
+        },
+    ))
 }
 
 /// Several axes, sorted, each once.
@@ -24,7 +28,8 @@ pub fn axes(list: &[i64], rank: usize) -> Result<Vec<usize>, Diagnostic> {
     let mut result = list.iter().map(|&a| axis(a, rank)).collect::<Result<Vec<_>, _>>()?;
     result.sort_unstable();
     if result.windows(2).any(|w| w[0] == w[1]) {
-        return Err(Diagnostic::new("E0205", format!("axes {list:?} name one axis twice")));
+        return Err(Diagnostic::new("E0205", format!("axes {list:?} name one axis twice"))
+            .help("name each axis once; negative ones count from the end"));
     }
     Ok(result)
 }

@@ -58,7 +58,23 @@ pub fn infer_binary(inputs: &Args) -> Result<Vec<TensorType>, Diagnostic> {
         return Err(Diagnostic::new("E0202", "operands have different element types")
             .help("cast one of them at export"));
     }
-    Ok(vec![TensorType::new(a.elem, broadcast(&a.shape, &b.shape)?)])
+    Ok(vec![super::sized(TensorType::new(a.elem, broadcast(&a.shape, &b.shape)?))?])
+}
+
+/// Output type of an operator of any number of operands.
+///
+/// # Errors
+/// As [`infer_binary`].
+pub fn infer_variadic(inputs: &Args) -> Result<Vec<TensorType>, Diagnostic> {
+    let mut ty = inputs.required(0, "data_0")?.ty.clone();
+    for input in inputs.iter().skip(1) {
+        if input.ty.elem != ty.elem {
+            return Err(Diagnostic::new("E0202", "operands have different element types")
+                .help("cast one of them at export"));
+        }
+        ty.shape = broadcast(&ty.shape, &input.ty.shape)?;
+    }
+    Ok(vec![super::sized(ty)?])
 }
 
 /// Lowers `clamp(a op b)`.
@@ -170,39 +186,9 @@ fn kernel_i8(
 
 /// Constant integers without scales are shape arithmetic, which has no kernels.
 fn integers(b: &Lowering, op: Binary) -> Result<Option<Tensor>, Diagnostic> {
-    let ty = b.output_ty(0);
-    let (Some(x), Some(y)) = (b.constant(0), b.constant(1)) else { return Ok(None) };
-    if !matches!(ty.elem, ElemType::I64 | ElemType::I32) || b.qparams(0).is_ok() {
+    let constant = b.constant(0).is_some() && b.constant(1).is_some();
+    if !constant || !matches!(b.output_ty(0).elem, ElemType::I64 | ElemType::I32) || b.qparams(0).is_ok() {
         return Ok(None);
     }
-    let (x, y) = (expand(&x, &ty.shape), expand(&y, &ty.shape));
-    let values: Option<Vec<i64>> = x.iter().zip(&y).map(|(&a, &b)| op.integer(a, b)).collect();
-    let values =
-        values.ok_or_else(|| Diagnostic::new("E0209", "integer arithmetic overflows, or divides by zero"))?;
-    Ok(Some(match ty.elem {
-        ElemType::I64 => Tensor::from_i64(&ty.shape, &values),
-        _ => Tensor::from_i32(&ty.shape, &values.iter().map(|&v| v as i32).collect::<Vec<_>>()),
-    }))
-}
-
-/// The values of a constant, broadcast to a shape.
-pub fn expand(value: &Tensor, shape: &[usize]) -> Vec<i64> {
-    let own = value.shape();
-    let from = View {
-        buffer: BufferId(0),
-        elem: value.elem(),
-        strides: strides(own),
-        shape: own.to_vec(),
-        offset: 0,
-    }
-    .broadcast(shape);
-    let (values, to) = (value.to_i64s(), strides(shape));
-    let count: usize = shape.iter().product();
-    (0..count)
-        .map(|i| {
-            let at: usize =
-                (0..shape.len()).map(|a| i / to[a].max(1) % shape[a].max(1) * from.strides[a]).sum();
-            values[at]
-        })
-        .collect()
+    super::host(b, |v| op.integer(v[0], v[1])).map(Some)
 }

@@ -66,6 +66,10 @@ pub fn clamp(b: &mut Lowering, clamp: Clamp) -> Result<(), Diagnostic> {
         });
         return Ok(());
     }
+    let ty = b.ty(0)?;
+    if ty.elem != ElemType::F32 {
+        return Err(super::no_kernel(ty.elem, &ty));
+    }
     let (min, max) = clamp.f32_bounds();
     let from = b.view(0)?;
     let to = b.allocate(0);
