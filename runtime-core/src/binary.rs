@@ -2,6 +2,7 @@
 //! of 0.
 
 use crate::elementwise::{check_zip, zip};
+use crate::requantize::clamp_float;
 use crate::{Block, Image, requantize};
 use core::ops::Range;
 
@@ -112,7 +113,7 @@ macro_rules! binary_f32 {
     ($($(#[$doc:meta])* $function:ident |$a:ident, $b:ident| $value:expr;)*) => { $(
         $(#[$doc])*
         pub fn $function(mem: &mut [Block], p: &BinaryF32, rows: Range<usize>, b_table: &[f32]) {
-            zip(mem, (&p.a, &p.b, &p.output), rows, b_table, |$a: f32, $b: f32| ($value).max(p.min).min(p.max));
+            zip(mem, (&p.a, &p.b, &p.output), rows, b_table, |$a: f32, $b: f32| clamp_float($value, p.min, p.max));
         }
     )* };
 }

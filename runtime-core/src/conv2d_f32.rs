@@ -1,5 +1,6 @@
 //! f32 convolution, any kernel, stride, dilation, padding and number of groups.
 
+use crate::requantize::clamp_float;
 use crate::{Block, FilterF32, Image, Window, view_mut};
 use core::ops::Range;
 
@@ -34,15 +35,15 @@ impl Conv2dF32 {
     /// Whether images, tables and scratch fit together in `arena` bytes.
     pub const fn check(&self, filter: &FilterF32, arena: usize) -> Result<(), &'static str> {
         if self.groups == 0
-            || self.input.channels % self.groups != 0
-            || self.output.channels % self.groups != 0
+            || !self.input.channels.is_multiple_of(self.groups)
+            || !self.output.channels.is_multiple_of(self.groups)
         {
             return Err("conv2d_f32: groups must divide the input and output channels");
         }
         if !self.input.fits(4, arena) || !self.output.fits(4, arena) {
             return Err("conv2d_f32: image outside of the arena");
         }
-        if self.scratch % 4 != 0 || self.scratch + self.scratch_len() > arena {
+        if !self.scratch.is_multiple_of(4) || self.scratch + self.scratch_len() > arena {
             return Err("conv2d_f32: scratch outside of the arena");
         }
         if !filter.fits(self.output.channels, self.scratch_len() / 4) {
@@ -74,7 +75,7 @@ pub fn conv2d_f32(mem: &mut [Block], p: &Conv2dF32, rows: Range<usize>, filter: 
                     let sums = four_channels(filter, patch, channel);
                     for (c, sum) in (channel..end).zip(sums) {
                         if let Some(to) = mem.get_mut(p.output.at(y, x, c)) {
-                            *to = sum.max(p.min).min(p.max);
+                            *to = clamp_float(sum, p.min, p.max);
                         }
                     }
                     channel += 4;

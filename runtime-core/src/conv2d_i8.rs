@@ -38,8 +38,8 @@ impl Conv2dI8 {
     /// Whether images, tables and scratch fit together in `arena` bytes.
     pub const fn check(&self, filter: &Filter, arena: usize) -> Result<(), &'static str> {
         if self.groups == 0
-            || self.input.channels % self.groups != 0
-            || self.output.channels % self.groups != 0
+            || !self.input.channels.is_multiple_of(self.groups)
+            || !self.output.channels.is_multiple_of(self.groups)
         {
             return Err("conv2d_i8: groups must divide the input and output channels");
         }

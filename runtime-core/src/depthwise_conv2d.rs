@@ -1,5 +1,6 @@
 //! Depthwise convolution: every output channel reads one input channel.
 
+use crate::requantize::clamp_float;
 use crate::{Block, Filter, FilterF32, Image, Window, view_mut};
 use core::ops::Range;
 
@@ -138,7 +139,7 @@ pub fn depthwise_conv2d_f32(
                     }
                 }
                 if let Some(to) = mem.get_mut(p.output.at(y, x, channel)) {
-                    *to = acc.max(p.min).min(p.max);
+                    *to = clamp_float(acc, p.min, p.max);
                 }
             }
         }

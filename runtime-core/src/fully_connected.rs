@@ -1,6 +1,7 @@
 //! Dense layers: every row of the input times a constant matrix.
 
 use crate::conv2d_f32::four_channels;
+use crate::requantize::clamp_float;
 use crate::{Block, Filter, FilterF32, Image, view_mut};
 use core::ops::Range;
 
@@ -104,7 +105,7 @@ pub fn fully_connected_f32(mem: &mut [Block], p: &FullyConnectedF32, rows: Range
             let sums = four_channels(filter, x, n);
             for (c, sum) in (n..p.output.channels).zip(sums) {
                 if let Some(to) = mem.get_mut(p.output.at(y, 0, c)) {
-                    *to = sum.max(p.min).min(p.max);
+                    *to = clamp_float(sum, p.min, p.max);
                 }
             }
             n += 4;

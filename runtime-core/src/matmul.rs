@@ -1,5 +1,6 @@
 //! Products of two activations.
 
+use crate::requantize::clamp_float;
 use crate::{Block, Image, requantize, view_mut};
 use core::ops::Range;
 
@@ -100,7 +101,7 @@ pub fn matmul_f32(mem: &mut [Block], p: &MatMulF32, rows: Range<usize>) {
                 acc += a * mem.get(p.b.at(k, 0, n)).copied().unwrap_or(0.0);
             }
             if let Some(to) = mem.get_mut(p.output.at(y, 0, n)) {
-                *to = acc.max(p.min).min(p.max);
+                *to = clamp_float(acc, p.min, p.max);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Max and average pooling. Global pooling and ReduceMean are a window as large as the image.
 
+use crate::requantize::clamp_float;
 use crate::{Block, Image, Plain, Window, div_round_half_even, view_mut};
 use core::ops::Range;
 
@@ -71,7 +72,11 @@ macro_rules! max_pool {
         /// Computes output `rows`: the largest value of the window. Padding never wins.
         pub fn $function(mem: &mut [Block], p: &$params, rows: Range<usize>) {
             let images = (&p.input, &p.output, &p.window);
-            pool(mem, images, rows, <$t>::MIN, |a: $t, x: $t| a.max(x), |a, _| a.max(p.min).min(p.max));
+            let larger = |a: $t, x: $t| if x > a { x } else { a };
+            pool(mem, images, rows, <$t>::MIN, larger, |a, _| {
+                let a = if a < p.min { p.min } else { a };
+                if a > p.max { p.max } else { a }
+            });
         }
     };
 }
@@ -108,6 +113,11 @@ impl AveragePoolI8 {
     pub const fn check(&self, arena: usize) -> Result<(), &'static str> {
         if self.window.height * self.window.width > 1 << 20 {
             return Err("average_pool_i8: the window holds more than 2^20 values");
+        }
+        // The windows are below 2^20, so the sums times the multiplier are below 2^59.
+        let taps = (self.window.height * self.window.width) as i64;
+        if self.shift > 62 || taps > i64::MAX >> self.shift {
+            return Err("average_pool_i8: the shift leaves no room for the number of values");
         }
         check(&self.input, &self.output, 1, arena)
     }
@@ -168,7 +178,7 @@ pub fn average_pool_f32(mem: &mut [Block], p: &AveragePoolF32, rows: Range<usize
         |sum, x: f32| sum + x,
         |sum, taps| {
             let n = if p.count_include_pad { all } else { taps };
-            (sum / n as f32).max(p.min).min(p.max)
+            clamp_float(sum / n as f32, p.min, p.max)
         },
     );
 }

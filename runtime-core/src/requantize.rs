@@ -17,8 +17,10 @@ pub const fn div_round_half_even(num: i64, den: i64) -> i64 {
         return 0;
     }
     let floor = num.div_euclid(den);
-    let twice = 2 * (num - floor * den);
-    if twice > den || (twice == den && floor & 1 == 1) { floor + 1 } else { floor }
+    // Exact modulo 2^64, and the true remainder lies in `0..den`. Comparing it with its complement needs no doubling.
+    let rest = num.wrapping_sub(floor.wrapping_mul(den));
+    let complement = den - rest;
+    if rest > complement || (rest == complement && floor & 1 == 1) { floor + 1 } else { floor }
 }
 
 /// The nearest integer as a float, ties to even, for `|x| <= 2^22`: adding `1.5 * 2^23` leaves no fraction bits, and
@@ -27,4 +29,45 @@ pub const fn div_round_half_even(num: i64, den: i64) -> i64 {
 pub const fn round_half_even(x: f32) -> f32 {
     const MAGIC: f32 = 12_582_912.0;
     (x + MAGIC) - MAGIC
+}
+
+/// `x` between `min` and `max`. By comparisons, because `f32::max` and `f32::min` leave the sign of a zero to the target;
+/// NaN stays NaN.
+#[inline(always)]
+pub(crate) const fn clamp_float(x: f32, min: f32, max: f32) -> f32 {
+    let x = if x < min { min } else { x };
+    if x > max { max } else { x }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn division_rounds_ties_to_even_up_to_the_ends_of_the_range() {
+        let halves = [-5, -3, -1, 1, 3, 5].map(|n| div_round_half_even(n, 2));
+        assert_eq!(halves, [-2, -2, 0, 0, 2, 2]);
+        assert_eq!((div_round_half_even(7, 0), div_round_half_even(7, -1)), (0, 0));
+        assert_eq!(div_round_half_even(i64::MIN, 3), -3_074_457_345_618_258_603);
+        assert_eq!(div_round_half_even((1 << 62) + 5, 3 << 61), 1); // 2/3
+        assert_eq!(div_round_half_even(i64::MAX, i64::MAX), 1);
+    }
+
+    #[test]
+    fn requantize_rounds_to_nearest_and_ties_up() {
+        let quarters = [-3, -2, -1, 1, 2, 3, 6].map(|acc| requantize(acc, 1 << 30, 0));
+        assert_eq!(quarters, [-1, 0, 0, 0, 1, 1, 2]);
+        assert_eq!(requantize(-5, 1 << 30, 2), -5);
+        assert_eq!(requantize(i32::MIN, i32::MAX, 0), -(1 << 30) + 1);
+    }
+
+    #[test]
+    fn floats_round_to_even_and_clamps_keep_the_sign_of_zero() {
+        let rounded = [-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 2.500_001].map(round_half_even);
+        assert_eq!(rounded, [-2.0, -2.0, 0.0, 0.0, 2.0, 2.0, 3.0]);
+        assert_eq!(clamp_float(-0.0, 0.0, 6.0).to_bits(), (-0.0f32).to_bits());
+        assert_eq!(clamp_float(0.0, -0.0, 6.0).to_bits(), 0);
+        assert_eq!((clamp_float(-1.0, 0.0, 6.0), clamp_float(f32::INFINITY, 0.0, 6.0)), (0.0, 6.0));
+        assert!(clamp_float(f32::NAN, 0.0, 6.0).is_nan());
+    }
 }

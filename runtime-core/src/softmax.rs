@@ -29,6 +29,11 @@ impl SoftmaxI8 {
         if exp.is_empty() || exp.len() > 256 {
             return Err("softmax_i8: the table of exponentials holds 1 to 256 entries");
         }
+        // With sums below 2^31, nothing leaves 64 bits.
+        let [largest, ..] = exp else { return Err("softmax_i8: the table of exponentials is empty") };
+        if *largest as u64 * self.input.channels as u64 > i32::MAX as u64 || self.shift > 32 {
+            return Err("softmax_i8: the sum of the exponentials may not fit 31 bits");
+        }
         check_map(&self.input, 1, &self.output, 1, arena)
     }
 }

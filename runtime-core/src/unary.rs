@@ -1,6 +1,7 @@
 //! Elementwise kernels of one operand: clamps, tables, rescaling, conversions, activation functions.
 
 use crate::elementwise::{check_map, map};
+use crate::requantize::clamp_float;
 use crate::{Block, Image, math, round_half_even};
 use core::ops::Range;
 
@@ -64,7 +65,7 @@ unary! {
     /// uint8 to int8 and back: subtracts or adds 128, which flips the top bit.
     flip_sign(FlipSign {}): u8 => u8, |_p, x| x ^ 0x80;
 
-    /// ONNX QuantizeLinear: `clamp(round_half_even(x / scale) + zero_point)`.
+    /// ONNX QuantizeLinear: `clamp(round_half_even(x / scale) + zero_point)`. NaN becomes the zero point.
     quantize_f32_i8(QuantizeF32I8 {
         /// Scale.
         scale: f32,
@@ -72,7 +73,7 @@ unary! {
         zero_point: i8,
     }): f32 => i8, |p, x| {
         // Beyond a thousand steps every value saturates; within, the rounding trick is exact.
-        let steps = round_half_even((x / p.scale).max(-1000.0).min(1000.0));
+        let steps = round_half_even(clamp_float(x / p.scale, -1000.0, 1000.0));
         (steps as i32 + p.zero_point as i32).clamp(-128, 127) as i8
     };
 
@@ -90,7 +91,7 @@ unary! {
         min: f32,
         /// Largest output.
         max: f32,
-    }): f32 => f32, |p, x| x.max(p.min).min(p.max);
+    }): f32 => f32, |p, x| clamp_float(x, p.min, p.max);
 
     /// `1 / (1 + exp(-x))`.
     sigmoid_f32(SigmoidF32 {}): f32 => f32, |_p, x| math::sigmoid(x);
