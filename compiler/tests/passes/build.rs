@@ -108,11 +108,16 @@ impl Build {
         (self.constant(Tensor::from_f32(&[], &[scale])), self.constant(zero))
     }
 
+    /// Runs passes, on a graph that cannot run before `quant` has seen it.
+    pub fn rewrite(&self, list: &[&dyn Pass]) -> Graph {
+        let mut graph = self.graph.clone();
+        passes::run(&mut graph, list, &mut vec![]).unwrap_or_else(|d| panic!("{d}"));
+        graph
+    }
+
     /// Runs passes; the outputs must stay what they were, up to the rounding of sums in another order.
     pub fn run(&self, list: &[&dyn Pass]) -> Graph {
-        let mut graph = self.graph.clone();
-        let mut record = vec![];
-        passes::run(&mut graph, list, &mut record).unwrap_or_else(|d| panic!("{d}"));
+        let graph = self.rewrite(list);
         let names = |g: &Graph| g.outputs.iter().map(|o| g.value(*o).name.clone()).collect::<Vec<_>>();
         assert_eq!(names(&graph), names(&self.graph), "outputs keep their names");
         for (before, after) in execute(&self.graph).iter().zip(execute(&graph)) {

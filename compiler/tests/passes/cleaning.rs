@@ -4,7 +4,10 @@ use crate::build::{Build, operators};
 use kiln_compiler::diag::Diagnostics;
 use kiln_compiler::graph::Graph;
 use kiln_compiler::ops;
-use kiln_compiler::passes::{self, Changes, CommonSubexpressions, DeadCode, Pass, RemoveIdentity};
+use kiln_compiler::passes::{
+    self, Changes, CommonSubexpressions, DeadCode, Pass, RemoveIdentity, SeparateWeights,
+};
+use kiln_compiler::tensor::Tensor;
 
 #[test]
 fn operators_that_do_nothing_go() {
@@ -76,6 +79,36 @@ fn two_outputs_of_the_model_stay_two() {
     b.output(p);
     b.output(q);
     assert_eq!(b.after(&CommonSubexpressions), "Relu Relu");
+}
+
+#[test]
+fn one_constant_of_two_meanings_becomes_two() {
+    let mut b = Build::default();
+    let x = b.input("x", &[1, 3]);
+    let shared = b.constant(Tensor::from_i8(&[3], &[1, 2, 3]));
+    let (p, q) = (b.dequantize(shared, 0.5, 0), b.dequantize(shared, 0.25, 1));
+    let y = b.add(x, p);
+    let y = b.mul(y, q);
+    b.output(y);
+    let graph = b.run(&[&SeparateWeights, &CommonSubexpressions]);
+    let stored =
+        graph.node_ids().into_iter().map(|id| graph.node(id)).filter(|n| n.op.name() == "DequantizeLinear");
+    let stored: Vec<_> = stored.map(|n| n.inputs[0]).collect();
+    assert_eq!(stored.len(), 2);
+    assert_ne!(stored[0], stored[1]);
+}
+
+#[test]
+fn one_constant_of_one_meaning_stays_one() {
+    let mut b = Build::default();
+    let x = b.input("x", &[1, 3]);
+    let shared = b.constant(Tensor::from_i8(&[3], &[1, 2, 3]));
+    let (p, q) = (b.dequantize(shared, 0.5, 0), b.dequantize(shared, 0.5, 0));
+    let y = b.add(x, p);
+    let y = b.mul(y, q);
+    b.output(y);
+    let graph = b.run(&[&CommonSubexpressions, &SeparateWeights]);
+    assert_eq!(operators(&graph), "DequantizeLinear Add Mul");
 }
 
 #[test]

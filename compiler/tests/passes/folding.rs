@@ -136,6 +136,32 @@ fn padding_passes_conversions() {
 }
 
 #[test]
+fn padding_of_integers_counts_from_the_zero_point() {
+    for (value, zero, expected) in [
+        (5, 5, "QuantizeLinear Transpose DequantizeLinear Conv"),
+        (0, 5, "QuantizeLinear Pad Transpose DequantizeLinear Conv"),
+    ] {
+        let mut b = Build::default();
+        let x = b.input("x", &[1, 4, 5, 2]);
+        let y = b.quantize(x, 0.01, zero);
+        let pads = b.i64(&[0, 1, 2, 0, 0, 1, 2, 0]);
+        let constant = b.constant(Tensor::from_i8(&[], &[value as i8]));
+        let y = b.node(ops::Pad, &[y, pads, constant]);
+        let y = b.transpose(y, &[0, 3, 1, 2]);
+        let y = b.dequantize(y, 0.01, zero);
+        let mut conv = conv_op(0);
+        conv.window.padding.pads = vec![0; 4];
+        let w = b.weights(&[3, 2, 3, 3]);
+        let y = b.node(conv, &[y, w]);
+        b.output(y);
+        let graph = b.rewrite(&[&FoldPad]);
+        assert_eq!(operators(&graph), expected);
+        let Op::Conv(conv) = &find(&graph, "Conv").op else { panic!() };
+        assert_eq!(conv.window.padding.pads, if value == zero { [1, 2, 1, 2] } else { [0; 4] });
+    }
+}
+
+#[test]
 fn zeros_next_to_what_is_not_negative_never_win_a_maximum() {
     let mut b = Build::default();
     let x = b.input("x", &[1, 2, 4, 4]);

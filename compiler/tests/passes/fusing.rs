@@ -1,6 +1,6 @@
 //! fuse_clamp.
 
-use crate::build::{Build, find, operators};
+use crate::build::{Build, find, operators, window};
 use kiln_compiler::ops::{self, Op};
 use kiln_compiler::passes::FuseClamp;
 
@@ -43,8 +43,39 @@ fn other_activations_stay() {
     let mut b = Build::default();
     let x = b.input("x", &[1, 2, 4, 4]);
     let y = b.conv(x, 2, 2, 3);
-    let y = b.node(ops::Sigmoid, &[y]);
+    let y = b.node(ops::Tanh, &[y]);
     let y = b.relu(y);
     b.output(y);
-    assert_eq!(b.after(&FuseClamp), "Conv Sigmoid Relu");
+    assert_eq!(b.after(&FuseClamp), "Conv Tanh Relu");
+}
+
+#[test]
+fn a_clamp_behind_a_concatenation_goes_into_its_parts() {
+    let mut b = Build::default();
+    let x = b.input("x", &[1, 2, 4, 4]);
+    let p = b.conv(x, 2, 2, 3);
+    let p = b.node(ops::MaxPool { window: window(&[2, 2], 0) }, &[p]);
+    let q = b.relu(x);
+    let q = b.node(ops::AveragePool { window: window(&[2, 2], 0), count_include_pad: false }, &[q]);
+    let y = b.node(ops::Concat { axis: 1 }, &[p, q]);
+    let y = b.relu(y);
+    b.output(y);
+    let graph = b.run(&[&FuseClamp]);
+    assert_eq!(operators(&graph), "Conv MaxPool Relu AveragePool Concat");
+    let Op::Conv(conv) = &find(&graph, "Conv").op else { panic!() };
+    assert_eq!(conv.clamp.min, 0.0);
+}
+
+#[test]
+fn a_part_that_cannot_clamp_keeps_it_behind() {
+    let mut b = Build::default();
+    let x = b.input("x", &[1, 2, 4, 4]);
+    let y = b.conv(x, 2, 2, 3);
+    let y = b.node(ops::Concat { axis: 1 }, &[y, x]);
+    let y = b.relu(y);
+    b.output(y);
+    let graph = b.run(&[&FuseClamp]);
+    assert_eq!(operators(&graph), "Conv Concat Relu");
+    let Op::Conv(conv) = &find(&graph, "Conv").op else { panic!() };
+    assert_eq!(conv.clamp, ops::shared::Clamp::NONE);
 }
