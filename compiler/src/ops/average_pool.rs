@@ -40,7 +40,7 @@ pub(super) fn window(a: &Attributes) -> Result<WindowSpec, Diagnostic> {
 pub(super) fn infer(window: &WindowSpec, name: &str, inputs: &Args) -> Result<Vec<TensorType>, Diagnostic> {
     let x = inputs.required(0, "X")?.ty;
     if !(3..=4).contains(&x.shape.len()) {
-        return Err(Diagnostic::new("E0208", format!("{name} needs 1-D or 2-D images")).fact("X", x).help(
+        return Err(Diagnostic::new("E0208", format!("{name} needs 1-D or 2-D images")).help(
             "3-D pooling is not supported; images are [N, C, H, W] or [N, C, L]",
         ));
     }

@@ -87,9 +87,11 @@ impl Operator for Gemm {
         let (m, k) = if self.trans_a { (k, m) } else { (m, k) };
         let (expected, n) = self.inner(&b.shape);
         if k != expected {
-            let other = 1 - self.trans_b as u8;
-            return Err(Diagnostic::new("E0202", format!("input has {k} features, weights expect {expected}"))
-                .help(format!("set transB = {other}, or transpose the weights at export")));
+            let d = Diagnostic::new("E0202", format!("input has {k} features, weights expect {expected}"));
+            return Err(match k == n {
+                true => d.help(format!("set transB = {}, or transpose the weights at export", 1 - self.trans_b as u8)),
+                false => d.help("check what is in front of the layer: a Flatten with another axis, or another input size"),
+            });
         }
         if let Some(c) = inputs.get(2) {
             let fits = c.ty.shape.len() <= 2

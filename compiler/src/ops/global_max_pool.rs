@@ -18,7 +18,7 @@ impl Operator for GlobalMaxPool {
     fn infer(&self, inputs: &Args) -> Result<Vec<TensorType>, Diagnostic> {
         let x = inputs.required(0, "X")?.ty;
         if x.shape.len() < 2 {
-            return Err(Diagnostic::new("E0208", "GlobalMaxPool needs batch and channels").fact("X", x));
+            return Err(Diagnostic::new("E0208", "GlobalMaxPool needs batch and channels"));
         }
         let axes: Vec<usize> = (2..x.shape.len()).collect();
         Ok(vec![TensorType::new(x.elem, shared::kept_shape(x, &axes, true))])
