@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn constants_convert() {
         let x = constant(Tensor::from_f32(&[3], &[-1.7, 0.0, 2.5]));
-        let to = |to| folded(Cast { to }, &[x.clone()]).1;
+        let to = |to| folded(Cast { to }, std::slice::from_ref(&x)).1;
         assert_eq!([ElemType::I64, ElemType::I32, ElemType::I8].map(to), [[-1, 0, 2]; 3]);
         assert_eq!(to(ElemType::Bool), [1, 0, 1]);
         assert_eq!(floats(Cast { to: ElemType::F32 }, &[list(&[3])]).1, [3.0]);

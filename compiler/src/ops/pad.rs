@@ -1,6 +1,6 @@
 //! Pad: a border of a constant.
 
-use super::shared::{self, no_kernel};
+use super::shared::{self, MakeKernel, no_kernel};
 use super::{Args, AxisMap, Fragment, ImportContext, InputRole, Lowering, Operator, OutputRole, QuantRule, Wire};
 use crate::diag::Diagnostic;
 use crate::kernels::Kernel;
@@ -94,7 +94,7 @@ impl Operator for Pad {
         let quantized = b.output_qparams(0).ok();
         let mut from = b.view(0)?;
         let to = b.allocate(0);
-        let fill: Box<dyn Fn(&[rt::Image]) -> Kernel> = match (ty.elem, quantized) {
+        let fill: MakeKernel = match (ty.elem, quantized) {
             (ElemType::F32, _) => Box::new(move |i| Kernel::Fill32(rt::Fill32 { output: i[0], value })),
             (ElemType::I8, Some(q)) => {
                 let value = q.quantize(value);

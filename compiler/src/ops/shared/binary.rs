@@ -2,13 +2,13 @@
 
 use super::super::Lowering;
 use super::super::lowering::tile;
-use super::{Clamp, FixedPoint, broadcast, no_kernel, two_multiplier};
+use super::{Clamp, FixedPoint, MakeKernel, broadcast, no_kernel, two_multiplier};
 use crate::diag::Diagnostic;
 use crate::kernels::{ConstData, Kernel};
 use crate::ops::Args;
 use crate::program::{BufferId, View};
 use crate::tensor::{ElemType, Tensor, TensorType, strides};
-use kiln_runtime_core::{self as rt, Image};
+use kiln_runtime_core as rt;
 
 /// The arithmetic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +90,7 @@ pub fn lower_binary(b: &mut Lowering, op: Binary, clamp: Clamp) -> Result<(), Di
     let swap = op.commutes() && b.constant(0).is_some() && b.constant(1).is_none();
     let (first, second) = if swap { (1, 0) } else { (0, 1) };
     let ty = b.output_ty(0);
-    let kernel: Box<dyn Fn(&[Image]) -> Kernel> = match ty.elem {
+    let kernel: MakeKernel = match ty.elem {
         ElemType::F32 => {
             let (min, max) = clamp.f32_bounds();
             Box::new(move |i| op.kernel_f32(rt::BinaryF32 { a: i[0], b: i[1], output: i[2], min, max }))
@@ -135,7 +135,7 @@ fn kernel_i8(
     clamp: Clamp,
     first: usize,
     second: usize,
-) -> Result<Box<dyn Fn(&[Image]) -> Kernel>, Diagnostic> {
+) -> Result<MakeKernel, Diagnostic> {
     let (qa, qb, qy) = (b.qparams(first)?, b.qparams(second)?, b.output_qparams(0)?);
     let (min, max) = clamp.i8_bounds(&qy);
     let (sa, sb, sy) = (qa.scale[0] as f64, qb.scale[0] as f64, qy.scale[0] as f64);

@@ -28,3 +28,9 @@ pub use quantization::{Scales, check_scales, quantization_axis};
 pub use rescale::rescale;
 pub use unary::{lookup_table, unary};
 pub use window::{AutoPad, Padding, Resolved, WindowSpec};
+
+use crate::kernels::Kernel;
+use kiln_runtime_core::Image;
+
+/// The kernel call for the images of its operands and its output.
+pub type MakeKernel = Box<dyn Fn(&[Image]) -> Kernel>;
