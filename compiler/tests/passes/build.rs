@@ -182,6 +182,10 @@ pub fn execute(graph: &Graph) -> Vec<Tensor> {
             let ty = &graph.value(*id).ty;
             let values = numbers(ty.elements(), 77 + i as u32);
             match ty.elem {
+                ElemType::U8 => Tensor::from_u8(
+                    &ty.shape,
+                    &values.iter().map(|v| (v * 127.0 + 128.0) as u8).collect::<Vec<_>>(),
+                ),
                 ElemType::I8 => {
                     Tensor::from_i8(&ty.shape, &values.iter().map(|v| (v * 127.0) as i8).collect::<Vec<_>>())
                 }

@@ -5,3 +5,4 @@ mod cleaning;
 mod folding;
 mod fusing;
 mod motion;
+mod zoo;
