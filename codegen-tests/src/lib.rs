@@ -2,4 +2,5 @@
 
 pub mod build;
 pub mod npy;
+pub mod text;
 pub mod zoo;

@@ -1,0 +1,86 @@
+//! Every broken model of `errors/` is refused with the text in its snapshot; so are files that are broken below the level
+//! of models.
+
+use codegen_tests::text;
+use kiln_compiler::driver::{self, Options};
+use onnx_protobuf::{Message, StringStringEntryProto, tensor_proto::DataLocation};
+
+fn diagnose(bytes: &[u8]) -> String {
+    let external = &mut |location: &str, _, _| Err(format!("no file `{location}`"));
+    match driver::compile(bytes, external, &Options::default()) {
+        Ok(_) => "it compiled".to_string(),
+        Err(diagnostics) => diagnostics.to_string(),
+    }
+}
+
+fn snapshot(name: &str, text: String) {
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true, snapshot_path => "errors" }, {
+        insta::assert_snapshot!(name, text);
+    });
+}
+
+#[test]
+fn broken_models_are_refused_with_reason_and_way_out() {
+    let mut seen = 0;
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/errors");
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder).expect("the folder is there").flatten().map(|f| f.path()).collect();
+    files.sort();
+    for path in files {
+        let file = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        let Some(name) = file.strip_suffix(".onnx.txt") else { continue };
+        let model = std::fs::read_to_string(&path).expect("the model can be read");
+        snapshot(name, diagnose(&text::encode(&model)));
+        seen += 1;
+    }
+    assert!(seen >= 12);
+}
+
+const RELU: &str = r#"<ir_version: 8, opset_import: ["" : 13]>
+    g (float[1,4] x) => (float[1,4] y) <float[4] w = {1, 2, 3, 4}> { y = Add(x, w) }"#;
+
+#[test]
+fn files_that_are_no_models() {
+    snapshot("file_empty", diagnose(b""));
+    snapshot("file_tflite", diagnose(b"\x1c\0\0\0TFL3 and more"));
+    snapshot("file_html", diagnose(b"<!DOCTYPE html><html>404</html>"));
+    snapshot("file_lfs", diagnose(b"version https://git-lfs.github.com/spec/v1\n"));
+    snapshot("file_noise", diagnose(&[0xff; 64]));
+    let bytes = text::encode(RELU);
+    snapshot("file_truncated", diagnose(&bytes[..bytes.len() - 3]));
+}
+
+#[test]
+fn no_prefix_of_a_model_panics() {
+    let bytes = text::encode(RELU);
+    for end in 0..bytes.len() {
+        assert_ne!(diagnose(&bytes[..end]), "it compiled", "the first {end} bytes");
+    }
+}
+
+#[test]
+fn tensors_that_lie() {
+    let mut model = text::model(RELU);
+    let tensor = |m: &mut onnx_protobuf::ModelProto, f: &dyn Fn(&mut onnx_protobuf::TensorProto)| {
+        let mut graph = m.graph.take().expect("a graph");
+        f(&mut graph.initializer[0]);
+        m.graph = Some(graph).into();
+        diagnose(&m.write_to_bytes().expect("it can be written"))
+    };
+    snapshot("tensor_short", tensor(&mut model, &|t| t.dims = vec![5]));
+    snapshot("tensor_overflow", tensor(&mut model, &|t| t.dims = vec![i64::MAX, i64::MAX]));
+    snapshot("tensor_negative", tensor(&mut model, &|t| t.dims = vec![-1]));
+    snapshot("tensor_string", tensor(&mut model, &|t| (t.dims, t.data_type) = (vec![4], 8)));
+    let external = |location: &str| {
+        let location = location.to_string();
+        move |t: &mut onnx_protobuf::TensorProto| {
+            (t.dims, t.data_type, t.float_data) = (vec![4], 1, vec![]);
+            t.set_data_location(DataLocation::EXTERNAL);
+            let (key, value) = ("location".to_string(), location.clone());
+            t.external_data = vec![StringStringEntryProto { key, value, ..Default::default() }];
+        }
+    };
+    snapshot("external_missing", tensor(&mut model, &external("weights.bin")));
+    snapshot("external_escape", tensor(&mut model, &external("../secrets.bin")));
+    snapshot("external_absolute", tensor(&mut model, &external("/etc/passwd")));
+}

@@ -1,0 +1,34 @@
+//! Every model of `models/` is snapshotted at every stage: the graph as imported, after the passes, the program, the plan,
+//! the generated text. What users get is what stands there.
+
+use codegen_tests::text;
+use kiln_compiler::driver::{self, Options};
+
+#[test]
+fn models_at_every_stage() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/models");
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder).expect("the folder is there").flatten().map(|f| f.path()).collect();
+    files.sort();
+    let mut seen = 0;
+    for path in files {
+        let file = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        let Some(name) = file.strip_suffix(".onnx.txt") else { continue };
+        let bytes = text::encode(&std::fs::read_to_string(&path).expect("the model can be read"));
+        let options = Options { name: Some(name.to_string()), ..Options::default() };
+        let artifact = driver::compile(&bytes, &mut |_, _, _| Err("no external data".into()), &options);
+        let artifact = artifact.unwrap_or_else(|e| panic!("{name}: {e}"));
+        let stage = |stage: &str, text: &str| {
+            insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true, snapshot_path => "models" }, {
+                insta::assert_snapshot!(format!("{name}.{stage}"), text);
+            });
+        };
+        stage("1-import", &artifact.stages.first().expect("the import is recorded").1);
+        stage("2-graph", &artifact.graph.to_string());
+        stage("3-program", &artifact.program.to_string());
+        stage("4-plan", &artifact.plan.to_string());
+        stage("5-text", &artifact.text);
+        seen += 1;
+    }
+    assert!(seen >= 7);
+}
