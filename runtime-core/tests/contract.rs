@@ -222,7 +222,7 @@ fn a_dense_layer_is_a_convolution_of_one_pixel() {
         let filter = Filter {
             weights: &w,
             bias: &[1, -100_000, 50_000],
-            multiplier: &[1 << 22, 1 << 20, (1u32 << 31) as i32 - 1],
+            multiplier: &[1 << 22, 1 << 20, i32::MAX],
             shift: &[],
             weight_zero_point: &[],
         };
