@@ -53,7 +53,7 @@ impl Conv2dF32 {
     }
 }
 
-/// Computes output `rows`: `y[c] = clamp(bias[c] + sum(x * w[c]))`, the sum in ascending order of `[ky][kx][channel]`.
+/// Computes output `rows`: `y[c] = clamp(sum(x * w[c]) + bias[c])`, the sum in ascending order of `[ky][kx][channel]`.
 ///
 /// Four output channels run side by side: each sum keeps its order, but the processor has four of them to work on.
 pub fn conv2d_f32(mem: &mut [Block], p: &Conv2dF32, rows: Range<usize>, filter: &FilterF32) {
@@ -111,7 +111,7 @@ fn gather(mem: &mut [f32], p: &Conv2dF32, y: usize, x: usize, channels: Range<us
 pub(crate) fn four_channels(filter: &FilterF32, patch: &[f32], channel: usize) -> [f32; 4] {
     let row = |i: usize| filter.weights.get((channel + i) * patch.len()..).unwrap_or(&[]);
     let bias = |i: usize| filter.bias.get(channel + i).copied().unwrap_or(0.0);
-    let mut sums = [bias(0), bias(1), bias(2), bias(3)];
+    let mut sums = [0.0f32; 4];
     let (w0, w1, w2, w3) = (row(0), row(1), row(2), row(3));
     if w3.len() >= patch.len() {
         for ((((&x, &a), &b), &c), &d) in patch.iter().zip(w0).zip(w1).zip(w2).zip(w3) {
@@ -124,5 +124,5 @@ pub(crate) fn four_channels(filter: &FilterF32, patch: &[f32], channel: usize) -
             }
         }
     }
-    sums
+    [sums[0] + bias(0), sums[1] + bias(1), sums[2] + bias(2), sums[3] + bias(3)]
 }

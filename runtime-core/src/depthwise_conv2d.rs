@@ -113,7 +113,7 @@ impl DepthwiseConv2dF32 {
     }
 }
 
-/// Computes output `rows`: `y[c] = clamp(bias[c] + sum(x[c / m] * w[c]))`, weights `[c][ky][kx]`. Padding adds nothing.
+/// Computes output `rows`: `y[c] = clamp(sum(x[c / m] * w[c]) + bias[c])`, weights `[c][ky][kx]`. Padding adds nothing.
 pub fn depthwise_conv2d_f32(
     mem: &mut [Block],
     p: &DepthwiseConv2dF32,
@@ -128,7 +128,7 @@ pub fn depthwise_conv2d_f32(
             let weights = filter.weights.get(channel * taps..).unwrap_or(&[]);
             let bias = filter.bias.get(channel).copied().unwrap_or(0.0);
             for x in 0..p.output.width {
-                let mut acc = bias;
+                let mut acc = 0.0f32;
                 let mut weights = weights.iter();
                 for ky in 0..p.window.height {
                     let row = p.window.input_row(y, ky, p.input.height);
@@ -139,7 +139,7 @@ pub fn depthwise_conv2d_f32(
                     }
                 }
                 if let Some(to) = mem.get_mut(p.output.at(y, x, channel)) {
-                    *to = clamp_float(acc, p.min, p.max);
+                    *to = clamp_float(acc + bias, p.min, p.max);
                 }
             }
         }

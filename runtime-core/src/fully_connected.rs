@@ -94,7 +94,7 @@ impl FullyConnectedF32 {
     }
 }
 
-/// Computes output `rows`: `y[n] = clamp(bias[n] + sum(x * w[n]))`, the sum in ascending order.
+/// Computes output `rows`: `y[n] = clamp(sum(x * w[n]) + bias[n])`, the sum in ascending order.
 pub fn fully_connected_f32(mem: &mut [Block], p: &FullyConnectedF32, rows: Range<usize>, filter: &FilterF32) {
     let mem = view_mut::<f32>(mem);
     let features = p.input.width * p.input.channels;
