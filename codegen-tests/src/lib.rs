@@ -1,6 +1,5 @@
 //! What the tests of generated code share: the zoo, its golden arrays, and comparisons with them.
 
 pub mod build;
-pub mod npy;
 pub mod text;
 pub mod zoo;

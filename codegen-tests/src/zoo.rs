@@ -1,6 +1,6 @@
 //! The zoo of real models: `KILN_ZOO` names its folder, `zoo.tsv` what each model must show.
 
-use crate::npy;
+use kiln_cli::npy;
 use kiln_compiler::tensor::{ElemType, Tensor};
 use std::path::{Path, PathBuf};
 

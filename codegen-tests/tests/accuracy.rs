@@ -1,6 +1,7 @@
 //! Accuracy on labelled data, against the figures that ONNX Runtime reaches on the same files (`manifest.tsv`).
 
-use codegen_tests::{npy, zoo};
+use codegen_tests::zoo;
+use kiln_cli::npy;
 use kiln_compiler::driver::{self, Options};
 use kiln_compiler::program;
 use kiln_compiler::tensor::{Tensor, TensorType};

@@ -43,3 +43,5 @@ pub mod plan;
 pub mod codegen;
 
 pub mod driver;
+
+pub mod files;

@@ -1,2 +1,15 @@
 //! The `kiln` command.
-fn main() {}
+
+use clap::Parser;
+use kiln_cli::commands::Cli;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match Cli::parse().run() {
+        Ok(code) => code,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! `.npy` and `.npz` arrays as tensors.
+//! `.npy` and `.npz` arrays as tensors, and back.
 
 use kiln_compiler::tensor::{ElemType, Tensor, TensorType};
 use npyz::{DType, NpyFile, TypeChar};
@@ -52,4 +52,34 @@ fn tensor<R: Read>(file: NpyFile<R>) -> Result<Tensor, String> {
         (TypeChar::Uint, 1) => values!(u8, U8),
         _ => Err(format!("element type {ty} is not supported")),
     }
+}
+
+/// Writes arrays by name.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_npz<'a>(path: &Path, arrays: impl Iterator<Item = (&'a str, &'a Tensor)>) -> Result<(), String> {
+    use npyz::WriterBuilder;
+    let fail = |e: std::io::Error| format!("{}: {e}", path.display());
+    let mut archive = npyz::npz::NpzWriter::create(path).map_err(fail)?;
+    for (name, tensor) in arrays {
+        let shape: Vec<u64> = tensor.shape().iter().map(|&d| d as u64).collect();
+        let options = npyz::npz::zip::write::FileOptions::default();
+        macro_rules! write {
+            ($values:expr) => {{
+                let array = archive.array(name, options).map_err(fail)?;
+                let mut writer = array.default_dtype().shape(&shape).begin_nd().map_err(fail)?;
+                writer.extend($values).map_err(fail)?;
+                writer.finish().map_err(fail)?;
+            }};
+        }
+        match tensor.elem() {
+            ElemType::I8 => write!(tensor.to_i8s()),
+            ElemType::U8 | ElemType::Bool => write!(tensor.to_u8s()),
+            ElemType::I32 => write!(tensor.to_i32s()),
+            ElemType::I64 => write!(tensor.to_i64s()),
+            _ => write!(tensor.to_f32s()),
+        }
+    }
+    Ok(())
 }

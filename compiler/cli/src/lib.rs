@@ -1,0 +1,6 @@
+//! What the `kiln` command is made of, for tests: its subcommands, arrays on disk, how it finds compilers for bare targets,
+//! and its bench.
+
+pub mod commands;
+pub mod model;
+pub mod npy;

@@ -1,0 +1,54 @@
+//! Model files: reading, data beside them, options from flags.
+
+use clap::Args;
+use kiln_compiler::driver::{self, Artifact, Options};
+use kiln_compiler::files;
+use std::path::{Path, PathBuf};
+
+/// The model, and how its dynamic dimensions become fixed.
+#[derive(Debug, Clone, Args)]
+pub struct ModelArgs {
+    /// The ONNX file.
+    pub model: PathBuf,
+    /// What a dynamic first dimension becomes.
+    #[arg(long, default_value_t = 1)]
+    pub batch: usize,
+    /// Fixes the shape of an input, for instance `--shape image=1x3x96x96`; may be given for several inputs.
+    #[arg(long = "shape", value_name = "NAME=AxBxC", value_parser = parse_shape)]
+    pub shapes: Vec<(String, Vec<usize>)>,
+}
+
+fn parse_shape(text: &str) -> Result<(String, Vec<usize>), String> {
+    let (name, shape) = text.rsplit_once('=').ok_or("expected NAME=AxBxC")?;
+    let extents = shape.split('x').map(|d| d.parse::<usize>().ok().filter(|d| *d > 0));
+    let shape = extents.collect::<Option<Vec<_>>>().ok_or_else(|| format!("`{shape}` is not a shape like 1x3x96x96"))?;
+    Ok((name.to_string(), shape))
+}
+
+impl ModelArgs {
+    /// Compiles the model; `name` is the generated module's, the file's stem where it is not given.
+    ///
+    /// # Errors
+    /// The diagnostics, as text.
+    pub fn compile(&self, name: Option<&str>) -> Result<Artifact, String> {
+        let bytes = std::fs::read(&self.model).map_err(|e| format!("error: `{}`: {e}", self.model.display()))?;
+        let stem = || self.model.file_stem().map(|s| s.to_string_lossy().into_owned());
+        let options = Options {
+            name: name.map(str::to_string).or_else(stem),
+            source: self.model.file_name().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default(),
+            batch: self.batch,
+            shapes: self.shapes.iter().cloned().collect(),
+            ..Options::default()
+        };
+        let folder = self.model.parent().unwrap_or(Path::new("."));
+        driver::compile(&bytes, &mut files::external(folder), &options).map_err(|d| d.to_string())
+    }
+}
+
+/// Writes a file unless it holds these bytes already.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    files::write_if_changed(path, bytes).map(|_| ()).map_err(|e| format!("error: `{}`: {e}", path.display()))
+}
