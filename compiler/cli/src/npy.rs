@@ -64,7 +64,7 @@ pub fn write_npz<'a>(path: &Path, arrays: impl Iterator<Item = (&'a str, &'a Ten
     let mut archive = npyz::npz::NpzWriter::create(path).map_err(fail)?;
     for (name, tensor) in arrays {
         let shape: Vec<u64> = tensor.shape().iter().map(|&d| d as u64).collect();
-        let options = npyz::npz::zip::write::FileOptions::default();
+        let options = zip::write::FileOptions::default();
         macro_rules! write {
             ($values:expr) => {{
                 let array = archive.array(name, options).map_err(fail)?;

@@ -1,6 +1,7 @@
-//! The graph as text and DOT, for `kiln inspect` and snapshots.
+//! The graph as text, JSON and DOT, for `kiln inspect` and snapshots.
 
 use super::{Graph, ValueId};
+use crate::json::Json;
 use std::fmt::{self, Write};
 
 impl fmt::Display for Graph {
@@ -44,6 +45,37 @@ impl Graph {
             Some(_) => format!("const {}", self.describe(id)),
             None => value.name.clone(),
         }
+    }
+
+    /// The graph as JSON: nodes in order of execution, and the type of every value.
+    pub fn to_json(&self) -> Json {
+        let value = |id: &ValueId| {
+            let value = self.value(*id);
+            let mut members = vec![("name", (&value.name).into()), ("type", value.ty.to_string().into())];
+            if let Some(q) = &value.qparams {
+                members.push(("scale", q.scale.iter().copied().collect()));
+                members.push(("zero_point", q.zero_point.iter().copied().collect()));
+            }
+            Json::Object(members)
+        };
+        let order = self.topological().unwrap_or_else(|_| self.node_ids());
+        let nodes = order.iter().map(|id| {
+            let node = self.node(*id);
+            let input = |i: &Option<ValueId>| i.map_or(Json::Null, |i| value(&i));
+            Json::Object(vec![
+                ("name", (&node.name).into()),
+                ("op", node.op.name().into()),
+                ("onnx", (&node.origin.op_type).into()),
+                ("inputs", node.inputs.iter().map(input).collect()),
+                ("outputs", node.outputs.iter().map(value).collect()),
+            ])
+        });
+        Json::Object(vec![
+            ("name", (&self.name).into()),
+            ("inputs", self.inputs.iter().map(value).collect()),
+            ("outputs", self.outputs.iter().map(value).collect()),
+            ("nodes", nodes.collect()),
+        ])
     }
 
     /// Graphviz text: nodes are layers, edges are values.

@@ -1,6 +1,7 @@
-//! The program as text, for `kiln inspect` and snapshots.
+//! The program as text and JSON, for `kiln inspect` and snapshots.
 
-use super::{BufferId, Program};
+use super::{BufferId, Port, Program};
+use crate::json::Json;
 use kiln_runtime_core::Image;
 use std::fmt;
 
@@ -45,6 +46,51 @@ impl fmt::Display for Program {
             writeln!(f, "output b{} {}: {}", port.buffer.0, port.name, port.ty)?;
         }
         Ok(())
+    }
+}
+
+impl Program {
+    /// The program as JSON: buffers, ports and kernel calls.
+    pub fn to_json(&self) -> Json {
+        let port = |p: &Port| {
+            Json::Object(vec![
+                ("name", (&p.name).into()),
+                ("buffer", p.buffer.0.into()),
+                ("type", p.ty.to_string().into()),
+            ])
+        };
+        let buffers = self.buffers.iter().map(|b| {
+            Json::Object(vec![
+                ("name", (&b.name).into()),
+                ("elem", b.elem.to_string().into()),
+                ("len", b.len.into()),
+            ])
+        });
+        let steps = self.steps.iter().map(|s| {
+            let read = |b: &Option<BufferId>| b.map_or(Json::Null, |b| b.0.into());
+            let tables = s.consts.iter().map(|c| &self.consts[c.0]).map(|c| {
+                let size = c.data.size().into();
+                Json::Object(vec![("name", (&c.name).into()), ("bytes", size)])
+            });
+            Json::Object(vec![
+                ("layer", (&s.layer).into()),
+                ("op", (&s.op).into()),
+                ("kernel", s.kernel.function().into()),
+                ("reads", s.reads.iter().map(read).collect()),
+                ("writes", s.writes.iter().map(|b| b.0).collect()),
+                ("tables", tables.collect()),
+                ("macs", s.kernel.macs().into()),
+                ("params", s.kernel.params_literal().into()),
+            ])
+        });
+        Json::Object(vec![
+            ("name", (&self.name).into()),
+            ("macs", self.macs().into()),
+            ("buffers", buffers.collect()),
+            ("inputs", self.inputs.iter().map(port).collect()),
+            ("outputs", self.outputs.iter().map(port).collect()),
+            ("steps", steps.collect()),
+        ])
     }
 }
 

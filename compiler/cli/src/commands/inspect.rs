@@ -52,11 +52,11 @@ impl Inspect {
         match (self.stage, self.format) {
             (Stage::Graph, Format::Text) => print!("{}", artifact.graph),
             (Stage::Graph, Format::Dot) => print!("{}", artifact.graph.to_dot()),
-            (Stage::Graph, Format::Json) => println!("{}", artifact.graph_json()),
+            (Stage::Graph, Format::Json) => println!("{}", artifact.graph.to_json()),
             (Stage::Program, Format::Text) => print!("{}", artifact.program),
-            (Stage::Program, Format::Json) => println!("{}", artifact.program_json()),
-            (Stage::Plan, Format::Text) => print!("{}", artifact.plan_text()),
-            (Stage::Plan, Format::Json) => println!("{}", artifact.plan_json()),
+            (Stage::Program, Format::Json) => println!("{}", artifact.program.to_json()),
+            (Stage::Plan, Format::Text) => print!("{}", artifact.plan),
+            (Stage::Plan, Format::Json) => println!("{}", artifact.plan.to_json()),
             (Stage::Program | Stage::Plan, Format::Dot) => {
                 return Err("error: only the graph can be drawn as DOT\n   = help: use `--stage graph`".into());
             }

@@ -1,6 +1,5 @@
 //! The subcommands, one file each.
 
-mod bench;
 mod check;
 mod compile;
 mod evaluate;
@@ -30,8 +29,6 @@ enum Command {
     Run(run::Run),
     /// Accuracy on labelled data
     Evaluate(evaluate::Evaluate),
-    /// Build firmware, run it in QEMU: instructions, flash, RAM, stack
-    Bench(bench::Bench),
 }
 
 impl Cli {
@@ -46,7 +43,6 @@ impl Cli {
             Command::Check(c) => c.run(),
             Command::Run(c) => c.run(),
             Command::Evaluate(c) => c.run(),
-            Command::Bench(c) => c.run(),
         }
     }
 }
