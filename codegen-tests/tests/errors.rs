@@ -75,7 +75,7 @@ fn tensors_that_lie() {
         let location = location.to_string();
         move |t: &mut onnx_protobuf::TensorProto| {
             (t.dims, t.data_type, t.float_data) = (vec![4], 1, vec![]);
-            t.data_location = Some(DataLocation::EXTERNAL.into());
+            t.data_location = DataLocation::EXTERNAL.into();
             let (key, value) = ("location".to_string(), location.clone());
             t.external_data = vec![StringStringEntryProto { key, value, ..Default::default() }];
         }

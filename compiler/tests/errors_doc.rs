@@ -28,7 +28,11 @@ fn codes_and_headings_agree() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (mut source, mut headings) = (BTreeSet::new(), BTreeSet::new());
     walk(&root.join("src"), &mut source);
-    codes_in(&std::fs::read_to_string(root.join("docs/errors.md")).expect("the document"), "\n### E", &mut headings);
+    codes_in(
+        &std::fs::read_to_string(root.join("docs/errors.md")).expect("the document"),
+        "\n### E",
+        &mut headings,
+    );
     let missing: Vec<_> = source.symmetric_difference(&headings).collect();
     assert!(missing.is_empty(), "codes without heading, or headings without code: {missing:?}");
 }

@@ -1,6 +1,8 @@
 //! What the `kiln` command is made of, for tests: its subcommands, arrays on disk, how it finds compilers for bare targets,
 //! and its bench.
 
+pub mod bench;
 pub mod commands;
 pub mod model;
 pub mod npy;
+pub mod toolchain;

@@ -21,7 +21,9 @@ pub struct ModelArgs {
 fn parse_shape(text: &str) -> Result<(String, Vec<usize>), String> {
     let (name, shape) = text.rsplit_once('=').ok_or("expected NAME=AxBxC")?;
     let extents = shape.split('x').map(|d| d.parse::<usize>().ok().filter(|d| *d > 0));
-    let shape = extents.collect::<Option<Vec<_>>>().ok_or_else(|| format!("`{shape}` is not a shape like 1x3x96x96"))?;
+    let shape = extents
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(|| format!("`{shape}` is not a shape like 1x3x96x96"))?;
     Ok((name.to_string(), shape))
 }
 
@@ -31,7 +33,8 @@ impl ModelArgs {
     /// # Errors
     /// The diagnostics, as text.
     pub fn compile(&self, name: Option<&str>) -> Result<Artifact, String> {
-        let bytes = std::fs::read(&self.model).map_err(|e| format!("error: `{}`: {e}", self.model.display()))?;
+        let bytes =
+            std::fs::read(&self.model).map_err(|e| format!("error: `{}`: {e}", self.model.display()))?;
         let stem = || self.model.file_stem().map(|s| s.to_string_lossy().into_owned());
         let options = Options {
             name: name.map(str::to_string).or_else(stem),

@@ -70,19 +70,24 @@ impl Evaluate {
 /// The first output for each sample, as real values.
 fn answers(artifact: &Artifact, x: &Tensor, count: usize) -> Result<Vec<Vec<f64>>, String> {
     let [input] = &artifact.program.inputs[..] else {
-        return Err(format!("error: the model has {} inputs; evaluation needs one", artifact.program.inputs.len()));
+        return Err(format!(
+            "error: the model has {} inputs; evaluation needs one",
+            artifact.program.inputs.len()
+        ));
     };
     if x.shape().first() != Some(&count) {
         return Err(format!("error: `x` has {:?} samples, `y` has {count} labels", x.shape().first()));
     }
     let (size, sample_shape) = (x.bytes().len() / count.max(1), &x.shape()[1..]);
     let output = &artifact.program.outputs[0];
-    let (scale, zero) = output.qparams.as_ref().map_or((1.0, 0.0), |q| (q.scale[0] as f64, q.zero_point[0] as f64));
+    let (scale, zero) =
+        output.qparams.as_ref().map_or((1.0, 0.0), |q| (q.scale[0] as f64, q.zero_point[0] as f64));
     let progress = ProgressBar::new(count as u64);
     let mut answers = Vec::with_capacity(count);
     for i in 0..count {
         let ty = kiln_compiler::tensor::TensorType::new(x.elem(), sample_shape);
-        let sample = Tensor::new(ty, x.bytes()[i * size..(i + 1) * size].to_vec()).map_err(|d| d.to_string())?;
+        let sample =
+            Tensor::new(ty, x.bytes()[i * size..(i + 1) * size].to_vec()).map_err(|d| d.to_string())?;
         let outputs = execute(artifact, &[fit(quantized(sample, input), &input.ty)])?;
         answers.push(outputs[0].to_f64s().iter().map(|v| (v - zero) * scale).collect());
         progress.inc(1);

@@ -58,7 +58,9 @@ impl Inspect {
             (Stage::Plan, Format::Text) => print!("{}", artifact.plan),
             (Stage::Plan, Format::Json) => println!("{}", artifact.plan.to_json()),
             (Stage::Program | Stage::Plan, Format::Dot) => {
-                return Err("error: only the graph can be drawn as DOT\n   = help: use `--stage graph`".into());
+                return Err(
+                    "error: only the graph can be drawn as DOT\n   = help: use `--stage graph`".into()
+                );
             }
         }
         Ok(ExitCode::SUCCESS)

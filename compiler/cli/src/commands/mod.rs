@@ -1,5 +1,6 @@
 //! The subcommands, one file each.
 
+mod bench;
 mod check;
 mod compile;
 mod evaluate;
@@ -29,6 +30,8 @@ enum Command {
     Run(run::Run),
     /// Accuracy on labelled data
     Evaluate(evaluate::Evaluate),
+    /// Build firmware, run it in QEMU: instructions, flash, RAM, stack
+    Bench(bench::Bench),
 }
 
 impl Cli {
@@ -43,6 +46,7 @@ impl Cli {
             Command::Check(c) => c.run(),
             Command::Run(c) => c.run(),
             Command::Evaluate(c) => c.run(),
+            Command::Bench(c) => c.run(),
         }
     }
 }

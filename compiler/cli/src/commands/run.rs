@@ -43,7 +43,8 @@ impl Run {
 
 /// Runs the planned program.
 pub(super) fn execute(artifact: &Artifact, inputs: &[Tensor]) -> Result<Vec<Tensor>, String> {
-    program::run_placed(&artifact.program, &artifact.plan.placement, inputs, &mut |_, _| {}).map_err(|d| d.to_string())
+    program::run_placed(&artifact.program, &artifact.plan.placement, inputs, &mut |_, _| {})
+        .map_err(|d| d.to_string())
 }
 
 /// The model's inputs from `[NAME=]FILE.npy`, or random ones where none is given and `seed` is.
@@ -58,7 +59,12 @@ pub(super) fn inputs(program: &Program, given: &[String], seed: Option<u64>) -> 
         let (index, path) = match named {
             Some(i) => (i, &argument[program.inputs[i].name.len() + 1..]),
             None if tensors.len() == 1 => (0, argument.as_str()),
-            None => return Err(format!("error: `{argument}` names no input\n   = help: the inputs are {}", names())),
+            None => {
+                return Err(format!(
+                    "error: `{argument}` names no input\n   = help: the inputs are {}",
+                    names()
+                ));
+            }
         };
         tensors[index] = Some(fit(npy::read(Path::new(path))?, &program.inputs[index].ty));
     }
