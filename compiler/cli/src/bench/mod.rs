@@ -1,0 +1,145 @@
+//! `kiln bench`: a throwaway firmware around generated code, built for a microcontroller and run under QEMU.
+//!
+//! The program itself is the proof that no panic is reachable: its panic handler calls a function that does not exist.
+//! Instructions are counted by the emulator, exactly and repeatably; code and tables are what the program has more than
+//! the same bench without a model.
+
+mod elf;
+mod emulator;
+mod firmware;
+mod targets;
+
+pub use targets::{BOARDS, Board};
+
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A generated model with the inputs to run it on.
+#[derive(Debug, Clone)]
+pub struct BenchModel {
+    /// Name of the generated module.
+    pub name: String,
+    /// Generated text.
+    pub text: String,
+    /// File that the text includes, by the name it uses.
+    pub weights: Option<(String, Vec<u8>)>,
+    /// Contents of the input buffers.
+    pub inputs: Vec<Vec<u8>>,
+    /// Bytes of constant tables, as the compiler counts them; `None` counts the module's named constants in the program,
+    /// which misses those that the compiler took apart.
+    pub tables: Option<u64>,
+}
+
+/// Where and how to build.
+#[derive(Debug, Clone)]
+pub struct BenchOptions {
+    /// Triple or short name of a [`Board`].
+    pub target: String,
+    /// `1`, `2`, `3`, `s` or `z`. At 0 the compiler keeps the panics that the others prove unreachable.
+    pub opt_level: String,
+    /// Folder of `kiln-runtime-core`; `None` takes the published version.
+    pub runtime_path: Option<PathBuf>,
+    /// Folder that is kept between runs, so that `core` is built once.
+    pub folder: PathBuf,
+    /// How long one program may run.
+    pub limit: Duration,
+}
+
+impl BenchOptions {
+    /// The defaults for a target: opt-level 3, the runtime of this checkout where there is one.
+    pub fn new(target: &str) -> BenchOptions {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let runtime_path = workspace.join("runtime-core").canonicalize().ok();
+        let cache = match (std::env::var_os("CARGO_TARGET_DIR"), &runtime_path) {
+            (Some(folder), _) => std::path::absolute(folder).unwrap_or_else(|_| std::env::temp_dir()),
+            (None, Some(runtime)) => runtime.parent().unwrap_or(&workspace).join("target"),
+            (None, None) => user_cache(),
+        };
+        BenchOptions {
+            target: target.to_owned(),
+            opt_level: "3".to_owned(),
+            runtime_path,
+            folder: cache.join("kiln-bench"),
+            limit: Duration::from_secs(300),
+        }
+    }
+}
+
+/// The figures of one model on one target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BenchResult {
+    /// Target triple.
+    pub target: &'static str,
+    /// Instructions of a steady `invoke`, from call to return.
+    pub instructions: u64,
+    /// Bytes of code and of constants that are no tables, for the model and its kernels.
+    pub flash_code: u64,
+    /// Bytes of constant tables: weights, biases, multipliers.
+    pub flash_weights: u64,
+    /// `size_of::<Model>()`.
+    pub ram_model: u64,
+    /// Deepest stack of `invoke` in bytes.
+    pub stack_peak: u64,
+    /// Contents of the output buffers after the first `invoke` of a fresh model.
+    pub outputs: Vec<Vec<u8>>,
+    /// The same after the second, on the same inputs: equal unless the model has state.
+    pub steady_outputs: Vec<Vec<u8>>,
+}
+
+impl BenchResult {
+    /// The figures as `kiln bench --json` prints them. `host` are the outputs of the same program on this machine.
+    pub fn json(&self, macs: u64, host: &[Vec<u8>]) -> serde_json::Value {
+        let per_mac = (macs > 0).then(|| (self.instructions as f64 / macs as f64 * 1e3).round() / 1e3);
+        serde_json::json!({
+            "target": self.target,
+            "instructions": self.instructions,
+            "macs": macs,
+            "instructions_per_mac": per_mac,
+            "flash_code": self.flash_code,
+            "flash_weights": self.flash_weights,
+            "ram_model": self.ram_model,
+            "stack_peak": self.stack_peak,
+            "outputs_sha256": self.outputs_sha256(),
+            "matches_host": self.outputs == host,
+        })
+    }
+
+    /// Digest of all output buffers, one after the other.
+    pub fn outputs_sha256(&self) -> String {
+        let digest =
+            self.outputs.iter().fold(Sha256::new(), |hash, output| hash.chain_update(output)).finalize();
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// Builds one firmware for each model, in one go, and runs them.
+pub fn run(models: &[BenchModel], options: &BenchOptions) -> Result<Vec<BenchResult>, String> {
+    let board = Board::find(&options.target)?;
+    let programs = firmware::build(models, options, board)?;
+    let without = elf::sizes(&programs.baseline, "")?;
+    let measure = |(model, program): (&BenchModel, &PathBuf)| {
+        let sizes = elf::sizes(program, &model.name)?;
+        let report = emulator::run(board, program, options.limit)?;
+        let flash = (sizes.text + sizes.constants).saturating_sub(without.text + without.constants);
+        let tables = model.tables.unwrap_or(sizes.tables).min(flash);
+        Ok(BenchResult {
+            target: board.target,
+            instructions: report.instructions,
+            flash_code: flash - tables,
+            flash_weights: tables,
+            ram_model: report.ram,
+            stack_peak: report.stack,
+            outputs: report.first,
+            steady_outputs: report.second,
+        })
+    };
+    models.iter().zip(&programs.models).map(measure).collect()
+}
+
+fn user_cache() -> PathBuf {
+    let home = |name| std::env::var_os(name).map(PathBuf::from);
+    home("XDG_CACHE_HOME")
+        .or_else(|| home("HOME").map(|home| home.join(".cache")))
+        .unwrap_or_else(std::env::temp_dir)
+}
