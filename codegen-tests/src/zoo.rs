@@ -152,7 +152,7 @@ pub fn judge(rule: &Rule, pairs: &[(Tensor, Tensor)]) -> Outcome {
     let broken = match rule {
         Rule::Relative => outcome.figure > 1.0,
         Rule::Steps(limit) | Rule::Absolute(limit) => outcome.figure > *limit,
-        Rule::Snr(limit) => !(outcome.figure >= *limit),
+        Rule::Snr(limit) => outcome.figure.is_nan() || outcome.figure < *limit,
         Rule::Unsupported(_) => false,
     };
     if broken {

@@ -148,31 +148,31 @@ fn window(kernel: &[usize], strides: &[usize], pads: &[usize], ceil_mode: bool) 
 fn pools_of_images_and_signals() {
     let x = input(f32s(&[1, 1, 2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]));
     let op = MaxPool { window: window(&[2, 2], &[2, 2], &[], true) };
-    let y = value(op, &[x.clone()], None);
+    let y = value(op, std::slice::from_ref(&x), None);
     assert_eq!((y.shape(), y.to_f32s()), ([1, 1, 1, 2].as_slice(), vec![5.0, 6.0]));
     let pads = window(&[2, 2], &[1, 2], &[0, 1, 0, 0], false);
     let op = AveragePool { window: pads.clone(), count_include_pad: false };
-    assert_eq!(value(op, &[x.clone()], None).to_f32s(), [2.5, 4.0]);
+    assert_eq!(value(op, std::slice::from_ref(&x), None).to_f32s(), [2.5, 4.0]);
     let op = AveragePool { window: pads, count_include_pad: true };
     assert_eq!(value(op, &[x], None).to_f32s(), [1.25, 4.0]);
     let x = input(i8s(&[2, 1, 4], &[1, 2, 3, 4, 5, 6, 7, 8])).q(0.5, 0);
     let op = MaxPool { window: window(&[2], &[2], &[], false) };
-    assert_eq!(value(op.clone(), &[x.clone()], q(0.5, 0)).to_i64s(), [2, 4, 6, 8]);
-    assert_eq!(value(op, &[x.clone()], q(1.0, 10)).to_i64s(), [11, 12, 13, 14]);
+    assert_eq!(value(op.clone(), std::slice::from_ref(&x), q(0.5, 0)).to_i64s(), [2, 4, 6, 8]);
+    assert_eq!(value(op, std::slice::from_ref(&x), q(1.0, 10)).to_i64s(), [11, 12, 13, 14]);
     let op = AveragePool { window: window(&[4], &[1], &[], false), count_include_pad: false };
     // Means 2.5 and 6.5 in steps of equal scale: ties to even.
-    assert_eq!(value(op.clone(), &[x.clone()], q(0.5, 0)).to_i64s(), [2, 6]);
+    assert_eq!(value(op.clone(), std::slice::from_ref(&x), q(0.5, 0)).to_i64s(), [2, 6]);
     assert_eq!(value(op, &[x], q(0.25, -1)).to_i64s(), [4, 12]);
 }
 
 #[test]
 fn global_pools() {
     let x = input(f32s(&[1, 2, 2, 2], &[1.0, 2.0, 3.0, 4.0, -1.0, -2.0, -3.0, -5.0]));
-    let y = value(GlobalAveragePool, &[x.clone()], None);
+    let y = value(GlobalAveragePool, std::slice::from_ref(&x), None);
     assert_eq!((y.shape(), y.to_f32s()), ([1, 2, 1, 1].as_slice(), vec![2.5, -2.75]));
     assert_eq!(value(GlobalMaxPool, &[x], None).to_f32s(), [4.0, -1.0]);
     let x = input(i8s(&[2, 1, 3], &[1, 2, 5, -3, -4, -9])).q(1.0, 1);
-    assert_eq!(value(GlobalMaxPool, &[x.clone()], q(1.0, 1)).to_i64s(), [5, -3]);
+    assert_eq!(value(GlobalMaxPool, std::slice::from_ref(&x), q(1.0, 1)).to_i64s(), [5, -3]);
     assert_eq!(value(GlobalAveragePool, &[x], q(1.0, 0)).to_i64s(), [2, -6]);
 }
 
@@ -182,7 +182,7 @@ fn reduce_mean_over_any_axes() {
     let x = input(f32s(&[2, 2, 2, 2], &values));
     let mean = |axes: &[i64]| {
         let op = ReduceMean { axes: Some(axes.to_vec()), keepdims: false, noop_with_empty_axes: false };
-        value(op, &[x.clone()], None).to_f32s()
+        value(op, std::slice::from_ref(&x), None).to_f32s()
     };
     assert_eq!(mean(&[-1]), [0.5, 2.5, 4.5, 6.5, 8.5, 10.5, 12.5, 14.5]);
     assert_eq!(mean(&[1]), [2.0, 3.0, 4.0, 5.0, 10.0, 11.0, 12.0, 13.0]);
@@ -191,7 +191,7 @@ fn reduce_mean_over_any_axes() {
     assert_eq!(mean(&[0, 1, 3]), [6.5, 8.5]);
     assert_eq!(mean(&[]), [7.5]);
     let op = ReduceMean { axes: None, keepdims: true, noop_with_empty_axes: true };
-    assert_eq!(value(op, &[x.clone()], None).to_f32s(), values);
+    assert_eq!(value(op, std::slice::from_ref(&x), None).to_f32s(), values);
     let op = ReduceMean { axes: None, keepdims: true, noop_with_empty_axes: false };
     let y = value(op, &[x, constant(Tensor::from_i64(&[2], &[2, 3]))], None);
     assert_eq!((y.shape(), y.to_f32s()), ([2, 2, 1, 1].as_slice(), vec![1.5, 5.5, 9.5, 13.5]));
@@ -200,7 +200,7 @@ fn reduce_mean_over_any_axes() {
 #[test]
 fn softmax_along_any_axis() {
     let x = input(f32s(&[2, 2, 2], &[0.0; 8]));
-    let share = |axis, flatten| value(Softmax { axis, flatten }, &[x.clone()], None).to_f32s()[0];
+    let share = |axis, flatten| value(Softmax { axis, flatten }, std::slice::from_ref(&x), None).to_f32s()[0];
     assert_eq!((share(-1, false), share(0, false), share(1, true), share(0, true)), (0.5, 0.5, 0.25, 0.125));
     let x = input(f32s(&[1, 2, 2], &[0.0, 1.0, 1.0, 0.0]));
     let y = value(Softmax { axis: 1, flatten: false }, &[x], None).to_f32s();
@@ -274,20 +274,20 @@ fn errors_say_what_and_how_out() {
        = help: bake it into the model as an initializer, or use MatMul, Mul and Add
     ");
     let op = MaxPool { window: window(&[2, 2], &[], &[], false) };
-    insta::assert_snapshot!(error(op, &[x.clone()]), @r"
+    insta::assert_snapshot!(error(op, std::slice::from_ref(&x)), @r"
     error[E0208]: MaxPool needs 1-D or 2-D images
       --> node `op` (MaxPool)
        | `x0`  f32[1, 2]
        = help: 3-D pooling is not supported; images are [N, C, H, W] or [N, C, L]
     ");
     let op = ReduceMean { axes: Some(vec![1, -1]), keepdims: true, noop_with_empty_axes: false };
-    insta::assert_snapshot!(error(op, &[x.clone()]), @r"
+    insta::assert_snapshot!(error(op, std::slice::from_ref(&x)), @r"
     error[E0205]: axes [1, -1] name one axis twice
       --> node `op` (ReduceMean)
        | `x0`  f32[1, 2]
        = help: name each axis once; negative ones count from the end
     ");
-    insta::assert_snapshot!(error(Softmax { axis: 2, flatten: false }, &[x.clone()]), @r"
+    insta::assert_snapshot!(error(Softmax { axis: 2, flatten: false }, std::slice::from_ref(&x)), @r"
     error[E0205]: axis 2 does not exist in a value of rank 2
       --> node `op` (Softmax)
        | `x0`  f32[1, 2]

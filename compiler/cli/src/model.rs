@@ -41,7 +41,6 @@ impl ModelArgs {
             source: self.model.file_name().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default(),
             batch: self.batch,
             shapes: self.shapes.iter().cloned().collect(),
-            ..Options::default()
         };
         let folder = self.model.parent().unwrap_or(Path::new("."));
         driver::compile(&bytes, &mut files::external(folder), &options).map_err(|d| d.to_string())

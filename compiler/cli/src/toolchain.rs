@@ -36,10 +36,10 @@ impl Toolchain {
             build_std,
             target: target.to_owned(),
         };
-        if let Some(sysroot) = sysroot(Path::new("rustc")) {
-            if has_core(&sysroot, target) {
-                return Ok(found(Path::new("cargo"), None, None, false));
-            }
+        if let Some(sysroot) = sysroot(Path::new("rustc"))
+            && has_core(&sysroot, target)
+        {
+            return Ok(found(Path::new("cargo"), None, None, false));
         }
         let (cargo, rustc) = (Path::new("/usr/bin/cargo"), Path::new("/usr/bin/rustc"));
         if let Some(sysroot) = sysroot(rustc).filter(|_| cargo.exists()) {

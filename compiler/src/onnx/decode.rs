@@ -342,7 +342,7 @@ fn value_info(v: proto::ValueInfoProto) -> Result<ValueInfo, Diagnostic> {
     };
     if let Some(shape) = &shape {
         let fixed = shape.iter().map(|d| if let Dim::Fixed(n) = d { *n } else { 1 });
-        let elements = fixed.fold(Some(1usize), |n, d| n.and_then(|n| n.checked_mul(d)));
+        let elements = fixed.into_iter().try_fold(1usize, usize::checked_mul);
         if shape.len() > MAX_RANK || elements.is_none_or(|n| n > MAX_BYTES) {
             return Err(Diagnostic::new("E0107", format!("`{}` declares impossible dimensions", v.name))
                 .fact("limit", format!("{MAX_RANK} dimensions, {MAX_BYTES} elements")));

@@ -10,7 +10,7 @@ pub fn import(ctx: ImportContext) -> Result<Fragment, Diagnostic> {
         Diagnostic::new("E0206", "attribute `axis` is missing").help("the file is damaged: export it again")
     })?;
     let count = ctx.node.inputs.len().saturating_sub(2);
-    if count == 0 || count % 3 != 0 {
+    if count == 0 || !count.is_multiple_of(3) {
         return Err(Diagnostic::new("E0203", "every input needs a scale and a zero point")
             .fact("inputs", ctx.node.inputs.len()));
     }
