@@ -67,7 +67,7 @@ pub fn array_mut<T: Plain, const OFFSET: usize, const N: usize, const BLOCKS: us
 }
 
 const fn assert_array<T>(offset: usize, len: usize, blocks: usize) {
-    assert!(offset % align_of::<T>() == 0, "misaligned array");
+    assert!(offset.is_multiple_of(align_of::<T>()), "misaligned array");
     assert!(
         offset <= blocks * 16 && len <= (blocks * 16 - offset) / size_of::<T>(),
         "array outside of the memory"
