@@ -181,4 +181,45 @@ mod tests {
         mul_i8(&mut mem, &p, 0..1, &[]);
         assert_eq!(view::<i8>(&mem)[2], 18); // 10 + 4 * 8 / 4
     }
+
+    #[test]
+    fn float_kernels_keep_the_order_of_their_operands() {
+        let run = |kernel: fn(&mut [Block], &BinaryF32, Range<usize>, &[f32]), max| {
+            let mut mem = [Block::ZERO; 2];
+            view_mut::<f32>(&mut mem)[..3].copy_from_slice(&[3.0, -6.0, 0.0]);
+            let p =
+                BinaryF32 { a: flat(0, 3, 1), b: flat(1, 3, 1), output: flat(4, 3, 1), min: f32::MIN, max };
+            let table = [9.0, 2.0, 4.0, -8.0];
+            assert_eq!(p.check(&table, 32), Ok(()));
+            assert!(p.check(&table[..3], 32).is_err());
+            assert!(p.check(&table, 24).is_err());
+            kernel(&mut mem, &p, 0..1, &table);
+            [0, 1, 2].map(|i| view::<f32>(&mem)[4 + i])
+        };
+        assert_eq!(run(add_f32, f32::MAX), [5.0, -2.0, -8.0]);
+        assert_eq!(run(sub_f32, f32::MAX), [1.0, -10.0, 8.0]);
+        assert_eq!(run(mul_f32, f32::MAX), [6.0, -24.0, 0.0]);
+        assert_eq!(run(div_f32, 1.0), [1.0, -1.5, 0.0]);
+        assert_eq!(run(prelu_f32, f32::MAX), [3.0, -24.0, 0.0]);
+    }
+
+    #[test]
+    fn subtracts_by_a_negative_multiplier() {
+        let mut mem = [Block::ZERO; 1];
+        view_mut::<i8>(&mut mem)[..4].copy_from_slice(&[10, 100, -3, 127]);
+        let (a_multiplier, b_multiplier) = (16, -32); // a - 2 b
+        let p = AddI8 {
+            a: flat(0, 2, 1),
+            b: flat(2, 2, 1),
+            output: flat(8, 2, 1),
+            a_multiplier,
+            b_multiplier,
+            constant: 8,
+            shift: 4,
+            min: -128,
+            max: 127,
+        };
+        add_i8(&mut mem, &p, 0..1, &[]);
+        assert_eq!(view::<i8>(&mem)[8..10], [16, -128]);
+    }
 }

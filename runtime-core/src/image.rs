@@ -116,3 +116,51 @@ impl Window {
 const fn inside(padded: usize, pad: usize, extent: usize) -> Option<usize> {
     if padded >= pad && padded - pad < extent { Some(padded - pad) } else { None }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IMAGE: Image = Image {
+        offset: 100,
+        height: 7,
+        width: 4,
+        channels: 2,
+        layout: Layout { row: 10, col: 2, chan: 1 },
+        ring: 3,
+    };
+
+    #[test]
+    fn rows_wrap_around_the_ring() {
+        assert_eq!([0, 1, 2, 3, 4, 6].map(|y| IMAGE.row(y)), [100, 110, 120, 100, 110, 100]);
+        assert_eq!(IMAGE.at(5, 3, 1), 120 + 6 + 1);
+    }
+
+    #[test]
+    fn the_end_counts_the_rows_of_the_ring() {
+        assert_eq!(IMAGE.end(), 100 + 20 + 6 + 1 + 1);
+        assert_eq!(Image { ring: 9, ..IMAGE }.end(), 100 + 60 + 8);
+        assert_eq!(Image { width: 0, ..IMAGE }.end(), 0);
+        assert!(IMAGE.fits(1, 128) && !IMAGE.fits(1, 127));
+        assert!(IMAGE.fits(4, 512) && !IMAGE.fits(4, 511));
+        assert!(!Image { ring: 0, ..IMAGE }.fits(1, 1000));
+    }
+
+    #[test]
+    fn windows_skip_the_padding() {
+        let window = Window {
+            height: 3,
+            width: 2,
+            stride_h: 2,
+            stride_w: 3,
+            dilation_h: 1,
+            dilation_w: 4,
+            pad_top: 1,
+            pad_left: 2,
+        };
+        assert_eq!([0, 1, 2].map(|ky| window.input_row(0, ky, 5)), [None, Some(0), Some(1)]);
+        assert_eq!([0, 1, 2].map(|ky| window.input_row(2, ky, 5)), [Some(3), Some(4), None]);
+        assert_eq!([0, 1].map(|kx| window.input_col(0, kx, 4)), [None, Some(2)]);
+        assert_eq!([0, 1].map(|kx| window.input_col(1, kx, 4)), [Some(1), None]);
+    }
+}

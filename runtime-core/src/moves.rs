@@ -127,4 +127,28 @@ mod tests {
         fill_8(&mut mem, &Fill8 { output: planar, value: 9 }, 0..1);
         assert_eq!(view::<i8>(&mem)[6..15], [0, 0, 9, 9, 9, 9, 9, 9, 0]);
     }
+
+    #[test]
+    fn wide_elements_move_whole() {
+        let row = |offset| Image {
+            offset,
+            height: 1,
+            width: 2,
+            channels: 1,
+            layout: Layout { row: 2, col: 1, chan: 2 },
+            ring: 1,
+        };
+        let mut mem = [Block::ZERO; 2];
+        load_32(&mut mem, &Load32 { output: row(0) }, 0..1, &[i32::MIN, 0x7fab_cdef]);
+        copy_32(&mut mem, &Copy { input: row(0), output: row(2) }, 0..1);
+        copy_64(&mut mem, &Copy { input: row(0), output: row(2) }, 0..1);
+        assert_eq!(
+            view::<i32>(&mem)[..6],
+            [i32::MIN, 0x7fab_cdef, i32::MIN, 0x7fab_cdef, i32::MIN, 0x7fab_cdef]
+        );
+        fill_32(&mut mem, &Fill32 { output: row(6), value: -0.1 }, 0..1);
+        assert_eq!(view::<f32>(&mem)[6..], [-0.1, -0.1]);
+        assert!(Fill32 { output: row(7), value: 0.0 }.check(32).is_err());
+        assert!(Load32 { output: row(7) }.check(&[0, 0], 32).is_err());
+    }
 }

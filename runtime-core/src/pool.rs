@@ -247,4 +247,40 @@ mod tests {
         max_pool_i8(&mut mem, &p, 0..3);
         assert_eq!(view::<i8>(&mem)[16..25], [-5, -5, -6, -5, -5, -6, -7, -7, -8]);
     }
+
+    #[test]
+    fn float_pools_count_like_the_integer_ones() {
+        let mut mem = [Block::ZERO; 4];
+        view_mut::<f32>(&mut mem)[..4].copy_from_slice(&[-1.0, -2.0, -3.0, -5.0]);
+        let (input, output, window) = (square(0, 2), square(4, 3), window(2, 1));
+        let p = MaxPoolF32 { input, output, window, min: f32::MIN, max: f32::MAX };
+        max_pool_f32(&mut mem, &p, 0..3);
+        assert_eq!(view::<f32>(&mem)[4..13], [-1.0, -1.0, -2.0, -1.0, -1.0, -2.0, -3.0, -3.0, -5.0]);
+        let (min, max) = (-2.5, f32::MAX);
+        let mut p = AveragePoolF32 { input, output, window, count_include_pad: false, min, max };
+        average_pool_f32(&mut mem, &p, 0..1);
+        assert_eq!(view::<f32>(&mem)[4..7], [-1.0, -1.5, -2.0]);
+        p.count_include_pad = true;
+        average_pool_f32(&mut mem, &p, 0..2);
+        assert_eq!(view::<f32>(&mem)[4..10], [-0.25, -0.75, -0.5, -1.0, -2.5, -1.75]);
+    }
+
+    #[test]
+    fn shifts_that_leave_no_room_for_the_count_are_refused() {
+        let p = AveragePoolI8 {
+            input: square(0, 2),
+            output: square(4, 1),
+            window: window(2, 0),
+            count_include_pad: false,
+            input_zero_point: 0,
+            output_zero_point: 0,
+            multiplier: 1 << 30,
+            shift: 60,
+            min: -128,
+            max: 127,
+        };
+        assert_eq!(p.check(16), Ok(()));
+        assert!(AveragePoolI8 { shift: 61, ..p }.check(16).is_err());
+        assert!(AveragePoolI8 { shift: 255, ..p }.check(16).is_err());
+    }
 }

@@ -132,4 +132,46 @@ mod tests {
         softmax_i8(&mut mem, &p, 0..1, &[3 << 20, 1 << 20]);
         assert_eq!(view::<i8>(&mem)[8..11], [64, -64, -128]); // 3/4 and 1/4 of 256
     }
+
+    #[test]
+    fn tables_whose_sums_leave_31_bits_are_refused() {
+        let image = Image {
+            offset: 0,
+            height: 1,
+            width: 1,
+            channels: 4,
+            layout: Layout { row: 4, col: 4, chan: 1 },
+            ring: 1,
+        };
+        let p = SoftmaxI8 {
+            input: image,
+            output: image,
+            output_zero_point: -128,
+            multiplier: 1 << 30,
+            shift: 32,
+            min: -128,
+            max: 127,
+        };
+        assert_eq!(p.check(&[(1 << 29) - 1], 16), Ok(()));
+        assert!(p.check(&[1 << 29], 16).is_err());
+        assert!(p.check(&[], 16).is_err());
+        assert!(SoftmaxI8 { shift: 33, ..p }.check(&[1], 16).is_err());
+    }
+
+    #[test]
+    fn float_shares_divide_by_their_sum() {
+        let image = |offset| Image {
+            offset,
+            height: 1,
+            width: 1,
+            channels: 3,
+            layout: Layout { row: 3, col: 3, chan: 1 },
+            ring: 1,
+        };
+        let mut mem = [Block::ZERO; 2];
+        view_mut::<f32>(&mut mem)[..3].copy_from_slice(&[1000.0, 1000.0, 998.0]);
+        softmax_f32(&mut mem, &SoftmaxF32 { input: image(0), output: image(4) }, 0..1);
+        let e = math::exp(-2.0);
+        assert_eq!(view::<f32>(&mem)[4..7], [1.0 / (2.0 + e), 1.0 / (2.0 + e), e / (2.0 + e)]);
+    }
 }

@@ -189,4 +189,57 @@ mod tests {
         flip_sign(&mut mem, &FlipSign { input: flat(0, 3), output: flat(0, 3) }, 0..1);
         assert_eq!(view::<u8>(&mem)[..3], [0, 128, 255]);
     }
+
+    /// What a kernel makes of -4, -1, 0 and 2.
+    fn floats(kernel: impl Fn(&mut [Block], Image, Image)) -> [f32; 4] {
+        let mut mem = [Block::ZERO; 2];
+        view_mut::<f32>(&mut mem)[..4].copy_from_slice(&[-4.0, -1.0, 0.0, 2.0]);
+        kernel(&mut mem, flat(0, 4), flat(4, 4));
+        [0, 1, 2, 3].map(|i| view::<f32>(&mem)[4 + i])
+    }
+
+    #[test]
+    fn float_kernels_apply_their_function() {
+        let clamped = floats(|mem, input, output| {
+            clamp_f32(mem, &ClampF32 { input, output, min: -2.0, max: 1.5 }, 0..1);
+        });
+        assert_eq!(clamped, [-2.0, -1.0, 0.0, 1.5]);
+        let sigmoid = floats(|mem, input, output| sigmoid_f32(mem, &SigmoidF32 { input, output }, 0..1));
+        assert_eq!(sigmoid, [-4.0, -1.0, 0.0, 2.0].map(math::sigmoid));
+        let tanh = floats(|mem, input, output| tanh_f32(mem, &TanhF32 { input, output }, 0..1));
+        assert_eq!(tanh, [-4.0, -1.0, 0.0, 2.0].map(math::tanh));
+        let hard_sigmoid = floats(|mem, input, output| {
+            hard_sigmoid_f32(mem, &HardSigmoidF32 { input, output, alpha: 0.25, beta: 0.5 }, 0..1);
+        });
+        assert_eq!(hard_sigmoid, [0.0, 0.25, 0.5, 1.0]);
+        let hard_swish =
+            floats(|mem, input, output| hard_swish_f32(mem, &HardSwishF32 { input, output }, 0..1));
+        assert_eq!(hard_swish, [-4.0, -1.0, 0.0, 2.0].map(math::hard_swish));
+        let leaky = floats(|mem, input, output| {
+            leaky_relu_f32(mem, &LeakyReluF32 { input, output, alpha: 0.25 }, 0..1);
+        });
+        assert_eq!(leaky, [-1.0, -0.25, 0.0, 2.0]);
+    }
+
+    #[test]
+    fn dequantize_is_exact_and_clamp_i8_clamps() {
+        let mut mem = [Block::ZERO; 2];
+        view_mut::<i8>(&mut mem)[..3].copy_from_slice(&[-128, 3, 127]);
+        let p = DequantizeI8F32 { input: flat(0, 3), output: flat(4, 3), scale: 0.5, zero_point: 3 };
+        assert_eq!(p.check(28), Ok(()));
+        assert!(p.check(24).is_err());
+        dequantize_i8_f32(&mut mem, &p, 0..1);
+        assert_eq!(view::<f32>(&mem)[4..7], [-65.5, 0.0, 62.0]);
+        clamp_i8(&mut mem, &ClampI8 { input: flat(0, 3), output: flat(3, 3), min: 0, max: 100 }, 0..1);
+        assert_eq!(view::<i8>(&mem)[3..6], [0, 3, 100]);
+    }
+
+    #[test]
+    fn quantize_makes_nan_the_zero_point() {
+        let mut mem = [Block::ZERO; 1];
+        view_mut::<f32>(&mut mem)[..3].copy_from_slice(&[f32::NAN, f32::INFINITY, f32::NEG_INFINITY]);
+        let p = QuantizeF32I8 { input: flat(0, 3), output: flat(12, 3), scale: 0.1, zero_point: 9 };
+        quantize_f32_i8(&mut mem, &p, 0..1);
+        assert_eq!(view::<i8>(&mem)[12..15], [9, 127, -128]);
+    }
 }
