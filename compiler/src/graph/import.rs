@@ -322,7 +322,10 @@ fn fits(info: &onnx::ValueInfo, shape: &[usize]) -> Result<(), Diagnostic> {
 
 fn dynamic(info: &onnx::ValueInfo, what: &str) -> Diagnostic {
     let shape = info.shape.as_ref().map_or("unknown".to_string(), |d| describe(d));
-    let example = info.shape.as_ref().map_or("1x3x96x96".to_string(), |d| vec!["1"; d.len()].join("x"));
+    let example = info.shape.as_ref().map_or("1x3x96x96".to_string(), |dims| {
+        let extents = dims.iter().map(|d| if let Dim::Fixed(n) = d { n.to_string() } else { "1".into() });
+        extents.collect::<Vec<_>>().join("x")
+    });
     Diagnostic::new("E0213", format!("input `{}` is dynamic: {what}", info.name))
         .fact("shape", shape)
         .help(format!("fix it with `--shape {}={example}`, with your own extents", info.name))
