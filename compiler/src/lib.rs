@@ -45,3 +45,7 @@ pub mod codegen;
 pub mod driver;
 
 pub mod files;
+
+pub mod build;
+
+pub use build::Compiler;

@@ -67,7 +67,10 @@ impl Image {
 
     /// Whether the image lies inside a memory of `arena` bytes when its elements take `size` bytes.
     pub const fn fits(&self, size: usize, arena: usize) -> bool {
-        self.ring > 0 && self.end() <= arena / size
+        match arena.checked_div(size) {
+            Some(elements) => self.ring > 0 && self.end() <= elements,
+            None => false,
+        }
     }
 
     /// Whether two images have the same extents.
@@ -143,7 +146,7 @@ mod tests {
         assert_eq!(Image { width: 0, ..IMAGE }.end(), 0);
         assert!(IMAGE.fits(1, 128) && !IMAGE.fits(1, 127));
         assert!(IMAGE.fits(4, 512) && !IMAGE.fits(4, 511));
-        assert!(!Image { ring: 0, ..IMAGE }.fits(1, 1000));
+        assert!(!Image { ring: 0, ..IMAGE }.fits(1, 1000) && !IMAGE.fits(0, 1000));
     }
 
     #[test]

@@ -1,1 +1,116 @@
-//! `include_model!`.
+//! `include_model!` compiles an ONNX file where it stands.
+//!
+//! ```ignore
+//! kiln_macros::include_model!("model.onnx");                    // pub mod model
+//! kiln_macros::include_model!(pub struct Keyword = "kws.onnx"); // pub use kws::Model as Keyword
+//! ```
+//!
+//! Paths start at the folder of the package's Cargo.toml. The build is repeated when the file changes.
+
+use kiln_compiler::build::{compile_file, name_after_file};
+use kiln_compiler::driver::{Artifact, Options};
+use proc_macro2::{Group, Literal, Span, TokenStream, TokenTree};
+use quote::quote;
+use std::path::{Path, PathBuf};
+use syn::parse::{Parse, ParseStream};
+use syn::{Attribute, Ident, LitInt, LitStr, Token, Visibility};
+
+/// Compiles an ONNX model into a module that is named after the file. `include_model!(pub struct Name = "file.onnx")` also
+/// gives the module's `Model` that name. A dynamic batch becomes 1, or what `batch = N` says behind the file.
+#[proc_macro]
+pub fn include_model(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    let call = syn::parse_macro_input!(input as Call);
+    expand(&call).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+struct Call {
+    alias: Option<(Vec<Attribute>, Visibility, Ident)>,
+    file: LitStr,
+    batch: usize,
+}
+
+impl Parse for Call {
+    fn parse(input: ParseStream) -> syn::Result<Call> {
+        let alias = if input.peek(LitStr) {
+            None
+        } else {
+            let (attributes, visibility) = (input.call(Attribute::parse_outer)?, input.parse()?);
+            input.parse::<Token![struct]>()?;
+            let name = input.parse()?;
+            input.parse::<Token![=]>()?;
+            Some((attributes, visibility, name))
+        };
+        let mut call = Call { alias, file: input.parse()?, batch: 1 };
+        while !input.is_empty() {
+            input.parse::<Token![,]>()?;
+            if input.is_empty() {
+                break;
+            }
+            let option: Ident = input.parse()?;
+            input.parse::<Token![=]>()?;
+            if option != "batch" {
+                let message = format!("unknown option `{option}`; known is `batch`");
+                return Err(syn::Error::new(option.span(), message));
+            }
+            call.batch = input.parse::<LitInt>()?.base10_parse()?;
+        }
+        Ok(call)
+    }
+}
+
+fn expand(call: &Call) -> syn::Result<TokenStream> {
+    let fail = |message: String| syn::Error::new(call.file.span(), message);
+    let folder = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map(PathBuf::from)
+        .ok_or_else(|| fail("include_model! needs Cargo: CARGO_MANIFEST_DIR is not set".to_owned()))?;
+    let path = folder.join(call.file.value());
+    let mut options = Options { batch: call.batch, ..Options::default() };
+    name_after_file(&mut options, &path);
+    let artifact = compile_file(&path, &options).map_err(|e| fail(e.to_string()))?;
+    let module = module(&artifact).map_err(|e| fail(format!("internal error: generated text: {e}")))?;
+    let tracked = tracked(&path).map_err(fail)?;
+    let alias = call.alias.as_ref().map(|(attributes, visibility, name)| {
+        let module = Ident::new(&artifact.module, Span::call_site());
+        quote!(#(#attributes)* #visibility use self::#module::Model as #name;)
+    });
+    Ok(quote!(#module #alias #tracked))
+}
+
+/// The text as tokens, with the tables as one byte string in place of the file that it includes.
+fn module(artifact: &Artifact) -> Result<TokenStream, String> {
+    let tokens: TokenStream = artifact.text.parse().map_err(|e| format!("{e}"))?;
+    Ok(match &artifact.weights {
+        Some(weights) => bake(tokens, weights),
+        None => tokens,
+    })
+}
+
+/// Replaces `include_bytes!(..)`, of which the text has one.
+fn bake(tokens: TokenStream, weights: &[u8]) -> TokenStream {
+    let mut baked = vec![];
+    let mut tokens = tokens.into_iter();
+    while let Some(token) = tokens.next() {
+        match token {
+            TokenTree::Ident(name) if name == "include_bytes" => {
+                let _ = (tokens.next(), tokens.next()); // `!` and the file
+                baked.push(TokenTree::Literal(Literal::byte_string(weights)));
+            }
+            TokenTree::Group(group) => {
+                let mut inner = Group::new(group.delimiter(), bake(group.stream(), weights));
+                inner.set_span(group.span());
+                baked.push(TokenTree::Group(inner));
+            }
+            other => baked.push(other),
+        }
+    }
+    baked.into_iter().collect()
+}
+
+/// Makes rustc watch the model: a macro cannot say so itself on stable Rust.
+fn tracked(path: &Path) -> Result<TokenStream, String> {
+    let path = path.canonicalize().map_err(|e| e.to_string())?;
+    let path = path.to_str().ok_or("the path of the model is not UTF-8")?;
+    Ok(quote!(
+        const _: &[u8] = ::core::include_bytes!(#path);
+    ))
+}

@@ -87,22 +87,21 @@ impl Generator<'_> {
             names.insert("Aligned");
         }
         names.extend(self.program.steps.iter().map(|s| s.kernel.function()));
-        let mut text = String::from("    use ::kiln_runtime_core::{");
-        let mut column = text.len();
-        let count = names.len();
-        for (i, name) in names.into_iter().enumerate() {
-            let comma = if i + 1 < count { "," } else { "" };
-            if column + name.len() > 108 {
-                text += "\n        ";
-                column = 8;
-            } else if i > 0 {
-                text += " ";
-                column += 1;
+        let mut lines = vec![String::new()];
+        for name in names {
+            let room = lines.last().is_some_and(|line| line.len() + name.len() < 100);
+            match lines.last_mut() {
+                Some(line) if room => *line += &format!("{name}, "),
+                _ => lines.push(format!("{name}, ")),
             }
-            let _ = write!(text, "{name}{comma}");
-            column += name.len() + 1;
         }
-        text + "};\n"
+        match &lines[..] {
+            [line] => format!("    use ::kiln_runtime_core::{{{}}};\n", line.trim_end_matches(", ")),
+            lines => {
+                let lines: String = lines.iter().map(|l| format!("        {}\n", l.trim_end())).collect();
+                format!("    use ::kiln_runtime_core::{{\n{lines}    }};\n")
+            }
+        }
     }
 
     fn descriptors(&self, side: Side, ports: &[ApiPort<'_>]) -> String {

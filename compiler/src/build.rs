@@ -1,0 +1,152 @@
+//! Files in, files out: the API for build scripts, and what the command and the macro share with it.
+//!
+//! ```no_run
+//! // build.rs
+//! kiln_compiler::Compiler::new("model.onnx").compile_or_exit();
+//! ```
+//!
+//! ```ignore
+//! // main.rs
+//! include!(concat!(env!("OUT_DIR"), "/model.rs"));
+//! ```
+
+use crate::diag::{Diagnostic, Diagnostics};
+use crate::driver::{self, Artifact, Options};
+use crate::files;
+use std::path::{Path, PathBuf};
+
+/// Compiles the model in a file. Tensors that it stores outside are read from its folder, and from nowhere else.
+///
+/// # Errors
+/// `E0100` when the file cannot be read; otherwise as [`driver::compile`].
+pub fn compile_file(path: &Path, options: &Options) -> Result<Artifact, Diagnostics> {
+    let bytes = read_file(path)?;
+    driver::compile(&bytes, &mut files::external(path.parent().unwrap_or(Path::new(""))), options)
+}
+
+/// Reads a model file.
+///
+/// # Errors
+/// `E0100` when it cannot be read.
+pub fn read_file(path: &Path) -> Result<Vec<u8>, Diagnostic> {
+    std::fs::read(path).map_err(|e| {
+        Diagnostic::new("E0100", format!("the model file `{}` cannot be read", path.display()))
+            .fact("reason", e)
+            .help(
+                "give the path of an ONNX file; build scripts and macros look from the folder of Cargo.toml",
+            )
+    })
+}
+
+/// Writes the text to `path`, its tables beside it, each only when it changed.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write_artifact(path: &Path, artifact: &Artifact) -> Result<(), Diagnostic> {
+    write_if_changed(path, artifact.text.as_bytes())?;
+    match &artifact.weights {
+        Some(weights) => write_if_changed(&path.with_file_name(&artifact.weights_file), weights),
+        None => Ok(()),
+    }
+}
+
+fn write_if_changed(path: &Path, contents: &[u8]) -> Result<(), Diagnostic> {
+    let written = files::write_if_changed(path, contents).map(|_| ());
+    written.map_err(|e| {
+        Diagnostic::new("E0701", format!("`{}` cannot be written", path.display())).fact("reason", e)
+    })
+}
+
+/// Compiles a model in a build script.
+#[derive(Debug, Clone)]
+pub struct Compiler {
+    model: PathBuf,
+    out_dir: Option<PathBuf>,
+    options: Options,
+}
+
+impl Compiler {
+    /// A compiler of `model`, a path from the package's folder. The module takes the file's name.
+    pub fn new(model: impl Into<PathBuf>) -> Compiler {
+        Compiler { model: model.into(), out_dir: None, options: Options::default() }
+    }
+
+    /// Names the module, and the file `NAME.rs`.
+    pub fn name(mut self, name: &str) -> Compiler {
+        self.options.name = Some(name.to_owned());
+        self
+    }
+
+    /// What a dynamic first dimension becomes; 1 when not called.
+    pub fn batch(mut self, batch: usize) -> Compiler {
+        self.options.batch = batch;
+        self
+    }
+
+    /// The shape of an input with dynamic dimensions.
+    pub fn shape(mut self, input: &str, shape: &[usize]) -> Compiler {
+        self.options.shapes.insert(input.to_owned(), shape.to_vec());
+        self
+    }
+
+    /// Where the files are written; `OUT_DIR` when not called.
+    pub fn out_dir(mut self, folder: impl Into<PathBuf>) -> Compiler {
+        self.out_dir = Some(folder.into());
+        self
+    }
+
+    /// Writes `NAME.rs` and, for larger models, `NAME.weights.bin`, tells Cargo what they depend on, and prints the report
+    /// to the standard output, where `cargo build -vv` shows it.
+    ///
+    /// # Errors
+    /// What is wrong with the model; `E0702` outside of a build script when no folder was named; `E0703` when the package
+    /// does not depend on the runtime.
+    pub fn compile(mut self) -> Result<Artifact, Diagnostics> {
+        println!("cargo::rerun-if-changed={}", self.model.display());
+        if std::env::var_os("OUT_DIR").is_some() {
+            runtime_is_there()?;
+        }
+        let Some(folder) = self.out_dir.take().or_else(|| std::env::var_os("OUT_DIR").map(PathBuf::from))
+        else {
+            return Err(Diagnostic::new("E0702", "there is no folder to write to")
+                .help("call this from a build script, or name a folder with `out_dir`")
+                .into());
+        };
+        name_after_file(&mut self.options, &self.model);
+        let artifact = compile_file(&self.model, &self.options)?;
+        write_artifact(&folder.join(format!("{}.rs", artifact.module)), &artifact)?;
+        println!("{}", artifact.report);
+        Ok(artifact)
+    }
+
+    /// [`Compiler::compile`], for `main` of a build script: prints what is wrong and ends the build with exit code 1.
+    pub fn compile_or_exit(self) -> Artifact {
+        self.compile().unwrap_or_else(|diagnostics| {
+            eprintln!("{diagnostics}");
+            std::process::exit(1)
+        })
+    }
+}
+
+/// Names module and source after the model's file, where they have no name yet.
+pub fn name_after_file(options: &mut Options, model: &Path) {
+    let text = |part: Option<&std::ffi::OsStr>| part.map(|p| p.to_string_lossy().into_owned());
+    if options.name.is_none() {
+        options.name = text(model.file_stem());
+    }
+    if options.source.is_empty() {
+        options.source = text(model.file_name()).unwrap_or_default();
+    }
+}
+
+/// The runtime's build script tells its dependents which kernels it has; silence means that it is no dependency.
+fn runtime_is_there() -> Result<(), Diagnostic> {
+    if std::env::var_os("DEP_KILN_RUNTIME_CORE_KERNELS").is_some() {
+        return Ok(());
+    }
+    Err(Diagnostic::new(
+        "E0703",
+        "the package does not depend on `kiln-runtime-core`, which generated code calls",
+    )
+    .help("add it to [dependencies]: `cargo add kiln-runtime-core`"))
+}
