@@ -53,7 +53,7 @@ impl Names {
         let mut candidate = id.clone();
         let mut n = 2;
         while !self.0.insert(candidate.clone()) {
-            candidate = format!("{id}_{n}");
+            candidate = format!("{}_{n}", id.trim_end_matches('_'));
             n += 1;
         }
         candidate
@@ -98,6 +98,7 @@ mod tests {
         names.unique("a".into());
         let all = ["a", "b", "b", "a_2"].map(|n| names.unique(n.into()));
         assert_eq!(all, ["a_2", "b", "b_2", "a_2_2"]);
+        assert_eq!(["fn_", "fn_"].map(|n| names.unique(n.into())), ["fn_", "fn_2"]);
     }
 
     #[test]

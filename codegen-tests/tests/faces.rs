@@ -1,0 +1,118 @@
+//! Build scripts and `include_model!` as users meet them: with plain Cargo, and what they say when something is wrong.
+
+use codegen_tests::text;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Mutex;
+
+/// Cargo locks its target folder anyway; one at a time keeps the memory of the machine.
+static ONE: Mutex<()> = Mutex::new(());
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn cargo(folder: &Path, arguments: &[&str]) -> Output {
+    let _one = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faces");
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env("CARGO_TARGET_DIR", target)
+        .env("CARGO_TERM_COLOR", "never");
+    command.output().expect("cargo starts")
+}
+
+fn succeeds(output: Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn fails(output: Output) -> String {
+    assert!(!output.status.success(), "it should not build");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A copy of an example, for a test to change.
+fn copy(example: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let from = root().join("examples").join(example);
+    std::fs::create_dir(folder.path().join("src")).expect("a folder");
+    for file in ["Cargo.toml", "Cargo.lock", "build.rs", "src/main.rs"] {
+        let Ok(text) = std::fs::read_to_string(from.join(file)) else { continue };
+        let text =
+            text.replace("../../", &format!("{}/", root().canonicalize().expect("the workspace").display()));
+        std::fs::write(folder.path().join(file), text).expect("a file");
+    }
+    folder
+}
+
+fn with_main(main: &str, models: &[(&str, Vec<u8>)]) -> tempfile::TempDir {
+    let folder = copy("include-model");
+    std::fs::write(folder.path().join("src/main.rs"), main).expect("a file");
+    for (name, bytes) in models {
+        std::fs::write(folder.path().join(name), bytes).expect("a file");
+    }
+    folder
+}
+
+#[test]
+fn examples_run() {
+    for example in ["build-script", "include-model"] {
+        let printed =
+            succeeds(cargo(&root().join("examples").join(example), &["run", "--quiet", "--locked"]));
+        assert!(printed.starts_with("3 ("), "{example}: {printed}");
+    }
+}
+
+#[test]
+fn five_megabytes_of_weights_are_baked_by_the_macro() {
+    let model = r#"<ir_version: 8, opset_import: ["" : 13]>
+        large (float[1,1250] x) => (float[1,1000] y)
+        <float[1250,1000] w = random(1), float[1000] b = random(2)> { y = Gemm(x, w, b) }"#;
+    let main = "kiln_macros::include_model!(pub struct Large = \"large.onnx\");
+        static MODEL: std::sync::Mutex<Large> = std::sync::Mutex::new(Large::new());
+        fn main() { println!(\"{}\", MODEL.lock().unwrap().predict(&[1.0; 1250])[0] != 0.0) }";
+    let folder = with_main(main, &[("large.onnx", text::encode(model))]);
+    assert_eq!(succeeds(cargo(folder.path(), &["run", "--quiet"])), "true\n");
+}
+
+#[test]
+fn the_macro_says_what_is_wrong_where_it_stands() {
+    let model = r#"<ir_version: 8, opset_import: ["" : 13]>
+        odd (float[1,4] x) => (float[1,4] y) { [odd/Det] y = Frobnicate(x) }"#;
+    let models = [("odd.onnx", text::encode(model)), ("no.onnx", b"<html>".to_vec())];
+    let cases = [
+        ("include_model!(\"missing.onnx\")", "missing.onnx` cannot be read"),
+        ("include_model!(\"odd.onnx\")", "error[E0201]: operator `Frobnicate` is not supported"),
+        ("include_model!(\"no.onnx\")", "error[E0101]"),
+        ("include_model!(\"odd.onnx\", rom = 1)", "unknown option `rom`"),
+        ("include_model!(5)", "expected"),
+    ];
+    for (call, expected) in cases {
+        let folder = with_main(&format!("kiln_macros::{call};\nfn main() {{}}\n"), &models);
+        let printed = fails(cargo(folder.path(), &["check", "--quiet"]));
+        assert!(printed.contains(expected), "{call}: no `{expected}` in\n{printed}");
+        assert!(printed.contains("src/main.rs:1:"), "{call} is not pointed at:\n{printed}");
+    }
+}
+
+#[test]
+fn a_build_script_says_what_is_wrong() {
+    let folder = copy("build-script");
+    let change = |file: &str, from: &str, to: &str| {
+        let path = folder.path().join(file);
+        let text = std::fs::read_to_string(&path).expect("a file");
+        assert!(text.contains(from), "{text}");
+        std::fs::write(path, text.replace(from, to)).expect("a file");
+    };
+    change("build.rs", "digits.int8.onnx", "missing.onnx");
+    let printed = fails(cargo(folder.path(), &["check", "--quiet"]));
+    assert!(printed.contains("error[E0100]") && printed.contains("missing.onnx"), "{printed}");
+    change("build.rs", "missing.onnx", "digits.int8.onnx");
+    change("Cargo.toml", "[dependencies]\nkiln-runtime-core", "[build-dependencies]\nkiln-runtime-core");
+    change("Cargo.toml", "\n[build-dependencies]\nkiln-compiler", "kiln-compiler");
+    let printed = fails(cargo(folder.path(), &["check", "--quiet"]));
+    assert!(printed.contains("error[E0703]") && printed.contains("kiln-runtime-core"), "{printed}");
+}
