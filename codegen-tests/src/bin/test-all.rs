@@ -6,6 +6,9 @@ use kiln_cli::toolchain::{DEBIAN_EMULATORS, DEBIAN_RUST, Toolchain, find_program
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
+/// Beside the boards: a target without an emulator here.
+const WASM: &str = "wasm32-unknown-unknown";
+
 type Outcome = Result<(), String>;
 
 fn main() -> ExitCode {
@@ -38,7 +41,36 @@ fn checks() -> Outcome {
             &["run", "--release", "--quiet", "--manifest-path", &manifest],
         )?;
     }
-    Ok(())
+    for target in BOARDS.iter().map(|board| board.target).chain([WASM]) {
+        bare_runtime(target)?;
+    }
+    firmware_example()
+}
+
+/// The runtime builds for `target`, which has no std (or, for wasm, is not asked for it).
+fn bare_runtime(target: &str) -> Outcome {
+    println!("\n== kiln-runtime-core for {target}");
+    let mut command = Toolchain::find(target)?.cargo("build", &[]);
+    command.args(["--release", "--quiet", "--package", "kiln-runtime-core", "--target-dir", "target/bare"]);
+    run(command)
+}
+
+/// The firmware of the example prints on the emulator what its file says.
+fn firmware_example() -> Outcome {
+    let folder = Path::new("examples/cortex-m-qemu");
+    println!("\n== {}", folder.display());
+    let mut command = Toolchain::find(BOARDS[0].target)?.cargo("run", &[]);
+    // Started inside of the folder, so that Cargo finds the example's own configuration.
+    let output = command.args(["--release", "--quiet"]).current_dir(folder).output();
+    let output = output.map_err(|e| format!("cargo: {e}"))?;
+    let printed = String::from_utf8_lossy(&output.stdout).replace('\0', "");
+    let expected =
+        std::fs::read_to_string(folder.join("expected.txt")).map_err(|e| format!("expected.txt: {e}"))?;
+    if output.status.success() && printed == expected {
+        return Ok(());
+    }
+    let errors = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{} printed\n{printed}\ninstead of\n{expected}\n{errors}", folder.display()))
 }
 
 fn cargo(what: &str, arguments: &[&str]) -> Outcome {
@@ -63,17 +95,18 @@ fn install() -> Outcome {
     if emulators.iter().any(|program| find_program(program).is_none()) {
         apt_get(DEBIAN_EMULATORS)?;
     }
-    let missing = || BOARDS.iter().filter(|b| Toolchain::find(b.target).is_err()).collect::<Vec<_>>();
-    for board in missing() {
-        println!("== rustup target add {}", board.target);
+    let targets = || BOARDS.iter().map(|board| board.target).chain([WASM]);
+    let missing = || targets().filter(|target| Toolchain::find(target).is_err()).collect::<Vec<_>>();
+    for target in missing() {
+        println!("== rustup target add {target}");
         // Where that cannot be (no network, no rustup), the distribution's sources will do.
-        let _ = Command::new("rustup").args(["target", "add", board.target]).status();
+        let _ = Command::new("rustup").args(["target", "add", target]).status();
     }
     if !missing().is_empty() {
         apt_get(DEBIAN_RUST)?;
     }
     match missing().first() {
-        Some(board) => Err(Toolchain::find(board.target).err().unwrap_or_default()),
+        Some(target) => Err(Toolchain::find(target).err().unwrap_or_default()),
         None => Ok(()),
     }
 }
