@@ -252,6 +252,7 @@ ops! {
         concat::Concat ["Concat"]
         constant_of_shape::ConstantOfShape ["ConstantOfShape"]
         conv::Conv ["Conv"]
+        depth_to_space::DepthToSpace ["DepthToSpace"]
         dequantize_linear::DequantizeLinear ["DequantizeLinear"]
         div::Div ["Div"]
         equal::Equal ["Equal"]
