@@ -63,8 +63,9 @@ pub(super) fn inputs(program: &Program, given: &[String], seed: Option<u64>) -> 
                 (0, argument.as_str())
             }
             None => {
+                let name = argument.split('=').next().unwrap_or_default();
                 return Err(format!(
-                    "error: `{argument}` names no input\n   = help: the inputs are {}",
+                    "error: there is no input `{name}`\n   = help: the inputs are {}",
                     names()
                 ));
             }
