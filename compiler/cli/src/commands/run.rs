@@ -58,10 +58,14 @@ pub(super) fn inputs(program: &Program, given: &[String], seed: Option<u64>) -> 
         let named = program.inputs.iter().position(|p| argument.starts_with(&format!("{}=", p.name)));
         let (index, path) = match named {
             Some(i) => (i, &argument[program.inputs[i].name.len() + 1..]),
-            None if tensors.len() == 1 => (0, argument.as_str()),
+            // A path may hold `=`, but one that is not there is more likely a wrong name.
+            None if tensors.len() == 1 && (!argument.contains('=') || Path::new(argument).exists()) => {
+                (0, argument.as_str())
+            }
             None => {
+                let name = argument.split('=').next().unwrap_or_default();
                 return Err(format!(
-                    "error: `{argument}` names no input\n   = help: the inputs are {}",
+                    "error: there is no input `{name}`\n   = help: the inputs are {}",
                     names()
                 ));
             }

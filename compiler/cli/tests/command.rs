@@ -1,0 +1,106 @@
+//! The command as users call it: what it prints, and how it exits.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn model(file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/models").join(file);
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+fn kiln(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_kiln")).args(arguments).output().expect("kiln starts")
+}
+
+fn succeeds(arguments: &[&str]) -> String {
+    let output = kiln(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// What it says on the error stream; it exits with 1 and prints nothing else.
+fn fails(arguments: &[&str]) -> String {
+    let output = kiln(arguments);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+    assert!(output.stdout.is_empty(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn file(folder: &tempfile::TempDir, name: &str) -> (PathBuf, String) {
+    let path = folder.path().join(name);
+    let text = path.to_str().expect("UTF-8").to_owned();
+    (path, text)
+}
+
+#[test]
+fn compile_writes_what_check_accepts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, out) = file(&folder, "digits.rs");
+    let report = succeeds(&["compile", &model("digits.onnx"), "-o", &out]);
+    assert!(report.contains("conv2d_f32") && report.contains("quantize"), "{report}");
+    assert!(folder.path().join("digits.weights.bin").exists());
+    succeeds(&["check", &model("digits.onnx"), &out]);
+    let text = std::fs::read_to_string(&path).expect("it was written");
+    std::fs::write(&path, text.replace("offset: 0", "offset: 4")).expect("it can be changed");
+    assert!(fails(&["check", &model("digits.onnx"), &out]).contains("out of date"));
+    succeeds(&["compile", &model("digits.onnx"), "-o", &out]);
+    std::fs::write(folder.path().join("digits.weights.bin"), b"other").expect("it can be changed");
+    assert!(fails(&["check", &model("digits.onnx"), &out]).contains("out of date"));
+}
+
+#[test]
+fn the_report_is_json_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_, out) = file(&folder, "digits.rs");
+    let text = succeeds(&["compile", &model("digits.int8.onnx"), "-o", &out, "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert!(json["ram"].as_u64() >= json["ram_lower_bound"].as_u64());
+    assert_eq!(json["layers"].as_array().map(Vec::len), Some(9));
+}
+
+#[test]
+fn run_prints_and_writes_outputs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, out) = file(&folder, "out.npz");
+    let input = format!("input={}", model("digit.npy"));
+    succeeds(&["run", &model("digits.int8.onnx"), "--input", &input, "-o", &out]);
+    let printed = succeeds(&["run", &model("digits.int8.onnx"), "--input", &input]);
+    assert!(printed.contains("probabilities") && printed.contains("[9] 0.7"), "{printed}");
+    assert!(path.metadata().is_ok_and(|m| m.len() > 40));
+    let seeded = |seed| succeeds(&["run", &model("digits.onnx"), "--seed", seed]);
+    assert_eq!(seeded("3"), seeded("3"));
+    assert_ne!(seeded("3"), seeded("4"));
+    let wrong = fails(&["run", &model("digits.onnx"), "--input", &format!("x={}", model("digit.npy"))]);
+    assert!(wrong.contains("`x`"), "{wrong}");
+}
+
+#[test]
+fn evaluate_measures_accuracy() {
+    let arguments = ["--data", &model("digits.npz"), "--reference", &model("digits.onnx"), "--json"];
+    let text = succeeds(&[&["evaluate", &model("digits.int8.onnx")][..], &arguments].concat());
+    let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let (ours, float) =
+        (json["compiled"].as_f64().expect("a number"), json["float"].as_f64().expect("a number"));
+    assert!(ours > 0.95 && (ours - float).abs() < 0.005, "{text}");
+}
+
+#[test]
+fn inspect_shows_every_stage() {
+    let of =
+        |arguments: &[&str]| succeeds(&[&["inspect", &model("digits.int8.onnx")][..], arguments].concat());
+    assert!(of(&["--after", "import"]).contains("DequantizeLinear"));
+    assert!(of(&["--stage", "graph", "--format", "dot"]).starts_with("digraph"));
+    assert!(of(&["--stage", "program"]).contains("conv2d_i8("));
+    assert!(of(&["--stage", "plan"]).contains("lower bound"));
+    for stage in ["graph", "program", "plan"] {
+        let text = of(&["--stage", stage, "--format", "json"]);
+        assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{stage}: {text}");
+    }
+    assert!(fails(&["inspect", &model("digits.onnx"), "--after", "nothing"]).contains("`nothing`"));
+}
+
+#[test]
+fn errors_go_to_the_error_stream() {
+    assert!(fails(&["run", &model("none.onnx"), "--seed", "1"]).contains("none.onnx"));
+    assert!(fails(&["run", &model("digits.npz"), "--seed", "1"]).starts_with("error[E0101]"));
+}
