@@ -2,9 +2,9 @@
 //!
 //! Three steps over the float graph, after the float passes have fused it:
 //!
-//! 1. [`annotate`](annotate::annotate): every integer value learns its scale and zero point from the node that made or reads it.
-//! 2. [`shift_unsigned`](unsigned::shift_unsigned): uint8 becomes int8 by subtracting 128, which is exact.
-//! 3. [`islands`](islands::islands): `DequantizeLinear -> op -> QuantizeLinear` becomes `op` on integers.
+//! 1. `annotate`: every integer value learns its scale and zero point from the node that made or reads it.
+//! 2. `unsigned`: uint8 becomes int8 by subtracting 128, which is exact.
+//! 3. `islands`: `DequantizeLinear -> op -> QuantizeLinear` becomes `op` on integers.
 //!
 //! What has no integer form stays float between its own conversions.
 

@@ -117,7 +117,7 @@ fn reshaped(view: &View, shape: &[usize]) -> View {
 /// Lowers pooling of input 0 by a window, image by image of the batch.
 ///
 /// # Errors
-/// As [`pool`].
+/// As `pool`.
 pub fn pool_images(b: &mut Lowering, kind: Pool, window: Window) -> Result<(), Diagnostic> {
     let from = b.view(0)?;
     let shape = b.output_ty(0).shape;
@@ -130,7 +130,7 @@ pub fn pool_images(b: &mut Lowering, kind: Pool, window: Window) -> Result<(), D
 /// reduction can be streamed; anything else merges what can be merged.
 ///
 /// # Errors
-/// As [`pool`].
+/// As `pool`.
 pub fn reduce(b: &mut Lowering, kind: Pool, axes: &[usize]) -> Result<(), Diagnostic> {
     let ty = b.ty(0)?;
     let rank = ty.shape.len();
