@@ -83,7 +83,7 @@ mod tests {
         let op = |channels_first| DepthToSpace { block: 2, channels_first };
         // Channels 0..8 of one pixel: DCR takes every second one for the first image, CRD the first four.
         let x = count(&[1, 8, 1, 1]);
-        assert_eq!(floats(op(false), &[x.clone()]), (vec![1, 2, 2, 2], vec![0.0, 2.0, 4.0, 6.0, 1.0, 3.0, 5.0, 7.0]));
+        assert_eq!(floats(op(false), std::slice::from_ref(&x)), (vec![1, 2, 2, 2], vec![0.0, 2.0, 4.0, 6.0, 1.0, 3.0, 5.0, 7.0]));
         assert_eq!(floats(op(true), &[x]), (vec![1, 2, 2, 2], (0..8).map(|v| v as f32).collect()));
         insta::assert_snapshot!(error(op(true), &[count(&[1, 6, 1, 1])]), @r"
         error[E0202]: 6 channels do not make blocks of 4
