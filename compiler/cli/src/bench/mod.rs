@@ -11,6 +11,8 @@ mod targets;
 
 pub use targets::{BOARDS, Board};
 
+use kiln_compiler::driver::Artifact;
+use kiln_compiler::tensor::Tensor;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -29,6 +31,19 @@ pub struct BenchModel {
     /// Bytes of constant tables, as the compiler counts them; `None` counts the module's named constants in the program,
     /// which misses those that the compiler took apart.
     pub tables: Option<u64>,
+}
+
+impl BenchModel {
+    /// A compiled model and one inference's inputs.
+    pub fn new(artifact: &Artifact, inputs: &[Tensor]) -> BenchModel {
+        BenchModel {
+            name: artifact.module.clone(),
+            text: artifact.text.clone(),
+            weights: artifact.weights.clone().map(|weights| (artifact.weights_file.clone(), weights)),
+            inputs: inputs.iter().map(|input| input.bytes().to_vec()).collect(),
+            tables: Some(artifact.report.flash as u64),
+        }
+    }
 }
 
 /// Where and how to build.

@@ -32,13 +32,7 @@ impl Bench {
         let artifact = self.model.compile(None)?;
         let inputs = inputs(&artifact.program, &self.inputs, Some(self.seed))?;
         let host: Vec<Vec<u8>> = execute(&artifact, &inputs)?.iter().map(|t| t.bytes().to_vec()).collect();
-        let model = BenchModel {
-            name: artifact.module.clone(),
-            text: artifact.text.clone(),
-            weights: artifact.weights.clone().map(|w| (artifact.weights_file.clone(), w)),
-            inputs: inputs.iter().map(|t| t.bytes().to_vec()).collect(),
-            tables: Some(artifact.report.flash as u64),
-        };
+        let model = BenchModel::new(&artifact, &inputs);
         let options = BenchOptions { opt_level: self.opt_level.clone(), ..BenchOptions::new(&self.target) };
         let results = bench::run(&[model], &options).map_err(|e| format!("error: {e}"))?;
         let Some(result) = results.first() else { return Err("error: the bench reported nothing".into()) };

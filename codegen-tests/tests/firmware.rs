@@ -1,0 +1,76 @@
+//! Compiled models as firmware on emulated microcontrollers: the host's bits, no reachable panic, RAM as planned.
+
+use codegen_tests::zoo;
+use kiln_cli::bench::{self, BOARDS, BenchModel, BenchOptions, BenchResult};
+use kiln_cli::npy;
+use kiln_cli::toolchain::{Toolchain, find_program};
+use kiln_compiler::driver::{self, Artifact, Options};
+use kiln_compiler::program;
+use kiln_compiler::tensor::Tensor;
+use std::path::Path;
+
+fn compile(path: &Path, name: &str) -> Artifact {
+    let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let options = Options { name: Some(name.to_owned()), ..Options::default() };
+    driver::compile(&bytes, &mut |_, _, _| Err("none".into()), &options)
+        .unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+/// What the machine cannot do is skipped, unless `cargo test-all` has seen to it that it can.
+fn missing(board: &bench::Board) -> bool {
+    let reason = match Toolchain::find(board.target) {
+        Err(reason) => reason,
+        Ok(_) if find_program(board.emulator).is_none() => format!("`{}` is not installed", board.emulator),
+        Ok(_) => return false,
+    };
+    assert!(std::env::var_os("KILN_TEST_ALL").is_none(), "{reason}");
+    println!("skipped: {reason}");
+    true
+}
+
+/// Runs all models in one build, and compares each with the interpreter.
+fn firmware(target: &str, models: &[(Artifact, Vec<Tensor>)]) -> Vec<BenchResult> {
+    let all: Vec<BenchModel> =
+        models.iter().map(|(artifact, inputs)| BenchModel::new(artifact, inputs)).collect();
+    let results = bench::run(&all, &BenchOptions::new(target)).unwrap_or_else(|e| panic!("{target}: {e}"));
+    for ((artifact, inputs), result) in models.iter().zip(&results) {
+        let outputs = program::run(&artifact.program, inputs).expect("it runs");
+        let host: Vec<Vec<u8>> = outputs.iter().map(|output| output.bytes().to_vec()).collect();
+        println!("{} {}", artifact.module, result.json(artifact.report.macs, &host));
+        assert!(result.outputs == host, "{} on {target} computes other bits", artifact.module);
+        assert!(result.steady_outputs == host, "{} on {target} depends on its last call", artifact.module);
+        assert_eq!(result.ram_model, artifact.report.ram as u64);
+        assert!(result.flash_code > 0 && result.stack_peak > 0 && result.instructions > artifact.report.macs);
+    }
+    results
+}
+
+#[test]
+fn digits_give_the_hosts_bits_on_every_board() {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/models");
+    let digit = npy::read(&models.join("digit.npy")).expect("digit.npy is read");
+    let digits = [("digits.int8.onnx", "digits_int8"), ("digits.onnx", "digits")]
+        .map(|(file, name)| (compile(&models.join(file), name), vec![digit.clone()]));
+    for board in BOARDS.iter().filter(|board| !missing(board)) {
+        firmware(board.target, &digits);
+    }
+}
+
+#[test]
+fn mlperf_tiny_on_a_cortex_m4() {
+    let Some(entries) = zoo::entries() else { return };
+    if missing(&BOARDS[0]) {
+        return;
+    }
+    let names = ["mlperf__kws_int8", "mlperf__ic_resnet8_int8", "mlperf__vww_96_int8", "mlperf__ad01_int8"];
+    let models = names.map(|name| {
+        let entry = entries.iter().find(|entry| entry.name == name).expect("it is in the zoo");
+        let case = entry.cases().expect("it has cases").swap_remove(0);
+        (compile(&entry.model(), name), case.inputs)
+    });
+    firmware(BOARDS[0].target, &models);
+    for (artifact, _) in &models {
+        let (ram, bound) = (artifact.report.ram, artifact.report.ram_lower_bound);
+        assert!(ram * 100 <= bound * 115, "{}: {ram} bytes of RAM, {bound} would do", artifact.module);
+    }
+}
