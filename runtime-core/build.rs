@@ -1,10 +1,31 @@
-//! Decides the kernel family once, and tells the user's build script through `links` metadata
+//! Decides the kernel family once (see `src/family.rs`), and tells the user's build script through `links` metadata
 //! (`DEP_KILN_RUNTIME_CORE_KERNELS`): stable Rust shows no `target_feature` for Arm, so a `cfg` cannot.
+
+/// Cores that have the DSP extension although their target triple does not say so.
+const DSP_CORES: [&str; 5] = ["cortex-m33", "cortex-m35p", "cortex-m52", "cortex-m55", "cortex-m85"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rustc-check-cfg=cfg(kiln_kernels, values(\"plain\"))");
-    // The plain scalar family runs everywhere. Faster families are chosen here, from TARGET and the target CPU.
-    println!("cargo::rustc-cfg=kiln_kernels=\"plain\"");
-    println!("cargo::metadata=KERNELS=plain");
+    println!("cargo::rustc-check-cfg=cfg(kiln_kernels, values(\"dsp\", \"plain\"))");
+    let family = family();
+    println!("cargo::rustc-cfg=kiln_kernels=\"{family}\"");
+    println!("cargo::metadata=KERNELS={family}");
+}
+
+fn family() -> &'static str {
+    let target = std::env::var("TARGET").unwrap_or_default();
+    let flags = std::env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let dsp = target.starts_with("thumbv7em")
+        || target.starts_with("thumbv8m.main")
+            && (DSP_CORES.contains(&target_cpu(&flags)) || std::env::var_os("CARGO_FEATURE_DSP").is_some());
+    if dsp { "dsp" } else { "plain" }
+}
+
+/// What `-C target-cpu` names, in flags that are separated by 0x1f. A feature list in it is no concern of ours.
+fn target_cpu(flags: &str) -> &str {
+    let mut cpu = flags.split('\x1f').filter_map(|flag| {
+        let flag = flag.strip_prefix("-C").unwrap_or(flag).trim_start();
+        flag.strip_prefix("target-cpu=")
+    });
+    cpu.next_back().unwrap_or_default()
 }

@@ -13,6 +13,7 @@
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::driver::{self, Artifact, Options};
 use crate::files;
+use kiln_runtime_core::Family;
 use std::path::{Path, PathBuf};
 
 /// Compiles the model in a file. Tensors that it stores outside are read from its folder, and from nowhere else.
@@ -104,7 +105,8 @@ impl Compiler {
     pub fn compile(mut self) -> Result<Artifact, Diagnostics> {
         println!("cargo::rerun-if-changed={}", self.model.display());
         if std::env::var_os("OUT_DIR").is_some() {
-            runtime_is_there()?;
+            let kernels = std::env::var("DEP_KILN_RUNTIME_CORE_KERNELS").ok();
+            self.options.family = runtime_family(kernels.as_deref())?;
         }
         let Some(folder) = self.out_dir.take().or_else(|| std::env::var_os("OUT_DIR").map(PathBuf::from))
         else {
@@ -140,13 +142,30 @@ pub fn name_after_file(options: &mut Options, model: &Path) {
 }
 
 /// The runtime's build script tells its dependents which kernels it has; silence means that it is no dependency.
-fn runtime_is_there() -> Result<(), Diagnostic> {
-    if std::env::var_os("DEP_KILN_RUNTIME_CORE_KERNELS").is_some() {
-        return Ok(());
+fn runtime_family(published: Option<&str>) -> Result<Family, Diagnostic> {
+    let Some(name) = published else {
+        return Err(Diagnostic::new(
+            "E0703",
+            "the package does not depend on `kiln-runtime-core`, which generated code calls",
+        )
+        .help("add it to [dependencies]: `cargo add kiln-runtime-core`"));
+    };
+    Family::find(name).ok_or_else(|| {
+        Diagnostic::new("E0704", format!("`kiln-runtime-core` has kernels `{name}`, which this compiler does not know"))
+            .help("give `kiln-compiler` in [build-dependencies] the version of `kiln-runtime-core` in [dependencies]")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_runtime_says_which_kernels_it_has() {
+        assert_eq!(runtime_family(Some("dsp")), Ok(Family::Dsp));
+        assert_eq!(runtime_family(None).unwrap_err().code, "E0703");
+        let unknown = runtime_family(Some("vliw")).unwrap_err();
+        assert_eq!(unknown.code, "E0704");
+        assert!(unknown.to_string().contains("`vliw`"), "{unknown}");
     }
-    Err(Diagnostic::new(
-        "E0703",
-        "the package does not depend on `kiln-runtime-core`, which generated code calls",
-    )
-    .help("add it to [dependencies]: `cargo add kiln-runtime-core`"))
 }

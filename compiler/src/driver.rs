@@ -9,8 +9,9 @@ use crate::diag::{Diagnostic, Diagnostics};
 use crate::graph::{self, Graph, ImportOptions};
 use crate::onnx::{self, External};
 use crate::plan::{self, Plan};
-use crate::program::Program;
-use crate::{lower, passes, quant};
+use crate::program::{self, Program};
+use crate::{lower, passes, quant, select};
+use kiln_runtime_core::Family;
 use std::collections::BTreeMap;
 
 /// What a user may ask for.
@@ -24,11 +25,19 @@ pub struct Options {
     pub batch: usize,
     /// Shapes of inputs with other dynamic dimensions, by name.
     pub shapes: BTreeMap<String, Vec<usize>>,
+    /// The kernels that the target has.
+    pub family: Family,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { name: None, source: String::new(), batch: 1, shapes: BTreeMap::new() }
+        Options {
+            name: None,
+            source: String::new(),
+            batch: 1,
+            shapes: BTreeMap::new(),
+            family: Family::default(),
+        }
     }
 }
 
@@ -62,7 +71,9 @@ pub struct Artifact {
 pub fn compile(bytes: &[u8], external: External, options: &Options) -> Result<Artifact, Diagnostics> {
     let mut stages = vec![];
     let graph = graph(bytes, external, options, &mut stages)?;
-    let program = lower::lower(&graph)?;
+    let program = select::select(lower::lower(&graph)?, options.family);
+    program::verify(&program)
+        .map_err(|e| Diagnostic::new("E0903", format!("internal error after `select`: {e}")))?;
     let plan = plan::plan(&program);
     plan::verify(&program, &plan)
         .map_err(|e| Diagnostic::new("E0904", format!("internal error after planning: {e}")))?;

@@ -13,7 +13,7 @@
 //!  6  lower         graph or single node to program
 //!  7  passes        one file a rewrite
 //!  8  quant         QDQ islands to integers
-//!  9  plan          execution order and arena offsets
+//!  9  select plan   kernels of the target's family; execution order and arena offsets
 //! 10  codegen       program and plan to Rust text
 //! 11  driver        the pipeline as one pure function
 //! ```
@@ -37,6 +37,8 @@ pub mod lower;
 pub mod passes;
 
 pub mod quant;
+
+pub mod select;
 
 pub mod plan;
 

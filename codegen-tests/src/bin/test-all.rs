@@ -34,6 +34,7 @@ fn checks() -> Outcome {
     cargo("lints", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-Dwarnings"])?;
     cargo("documentation", &["doc", "--workspace", "--no-deps", "--quiet"])?;
     cargo("tests", &["test", "--workspace"])?;
+    sanitized_runtime()?;
     for example in ["build-script", "include-model"] {
         let manifest = format!("examples/{example}/Cargo.toml");
         cargo(
@@ -52,6 +53,31 @@ fn bare_runtime(target: &str) -> Outcome {
     println!("\n== kiln-runtime-core for {target}");
     let mut command = Toolchain::find(target)?.cargo("build", &[]);
     command.args(["--release", "--quiet", "--package", "kiln-runtime-core", "--target-dir", "target/bare"]);
+    run(command)
+}
+
+/// The tests of the runtime under AddressSanitizer, which only a nightly compiler has: the runtime owns all `unsafe`.
+fn sanitized_runtime() -> Outcome {
+    println!("\n== kiln-runtime-core under AddressSanitizer");
+    let version = Command::new("rustc").arg("-vV").output().map_err(|e| format!("rustc: {e}"))?;
+    let version = String::from_utf8_lossy(&version.stdout).into_owned();
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
+    let mut command = Command::new("cargo");
+    // Named, so that build scripts and macros are not sanitized.
+    command.args([
+        "+nightly",
+        "test",
+        "--quiet",
+        "--package",
+        "kiln-runtime-core",
+        "--lib",
+        "--tests",
+        "--target",
+        host,
+    ]);
+    command.args(["--target-dir", "target/sanitized"]).env("RUSTFLAGS", "-Zsanitizer=address");
+    // This program runs under the stable Cargo, which would otherwise choose the compiler of its child.
+    command.env_remove("RUSTUP_TOOLCHAIN").env_remove("RUSTC").env_remove("CARGO");
     run(command)
 }
 
@@ -94,6 +120,13 @@ fn install() -> Outcome {
     let emulators = ["qemu-system-arm", "qemu-system-riscv32", "arm-none-eabi-ld"];
     if emulators.iter().any(|program| find_program(program).is_none()) {
         apt_get(DEBIAN_EMULATORS)?;
+    }
+    let nightly = Command::new("rustup").args(["run", "nightly", "rustc", "-V"]).output();
+    if !nightly.is_ok_and(|output| output.status.success()) {
+        println!("== rustup toolchain install nightly");
+        let mut command = Command::new("rustup");
+        command.args(["toolchain", "install", "nightly", "--profile", "minimal"]);
+        run(command).map_err(|e| format!("AddressSanitizer needs a nightly compiler: {e}"))?;
     }
     let targets = || BOARDS.iter().map(|board| board.target).chain([WASM]);
     let missing = || targets().filter(|target| Toolchain::find(target).is_err()).collect::<Vec<_>>();

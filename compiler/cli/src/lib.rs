@@ -5,4 +5,5 @@ pub mod bench;
 pub mod commands;
 pub mod model;
 pub mod npy;
+pub mod target;
 pub mod toolchain;

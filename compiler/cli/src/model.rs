@@ -3,6 +3,7 @@
 use clap::Args;
 use kiln_compiler::driver::{self, Artifact, Options};
 use kiln_compiler::files;
+use kiln_runtime_core::Family;
 use std::path::{Path, PathBuf};
 
 /// The model, and how its dynamic dimensions become fixed.
@@ -33,6 +34,14 @@ impl ModelArgs {
     /// # Errors
     /// The diagnostics, as text.
     pub fn compile(&self, name: Option<&str>) -> Result<Artifact, String> {
+        self.compile_for(name, Family::Plain)
+    }
+
+    /// As [`ModelArgs::compile`], for a device with kernels of `family`.
+    ///
+    /// # Errors
+    /// The diagnostics, as text.
+    pub fn compile_for(&self, name: Option<&str>, family: Family) -> Result<Artifact, String> {
         let bytes =
             std::fs::read(&self.model).map_err(|e| format!("error: `{}`: {e}", self.model.display()))?;
         let stem = || self.model.file_stem().map(|s| s.to_string_lossy().into_owned());
@@ -41,6 +50,7 @@ impl ModelArgs {
             source: self.model.file_name().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default(),
             batch: self.batch,
             shapes: self.shapes.iter().cloned().collect(),
+            family,
         };
         let folder = self.model.parent().unwrap_or(Path::new("."));
         driver::compile(&bytes, &mut files::external(folder), &options).map_err(|d| d.to_string())

@@ -8,7 +8,9 @@
 //! Paths start at the folder of the package's Cargo.toml. The build is repeated when the file changes.
 
 use kiln_compiler::build::{compile_file, name_after_file};
+use kiln_compiler::diag::Diagnostics;
 use kiln_compiler::driver::{Artifact, Options};
+use kiln_runtime_core::Family;
 use proc_macro2::{Group, Literal, Span, TokenStream, TokenTree};
 use quote::quote;
 use std::path::{Path, PathBuf};
@@ -66,14 +68,36 @@ fn expand(call: &Call) -> syn::Result<TokenStream> {
     let path = folder.join(call.file.value());
     let mut options = Options { batch: call.batch, ..Options::default() };
     name_after_file(&mut options, &path);
-    let artifact = compile_file(&path, &options).map_err(|e| fail(e.to_string()))?;
-    let module = module(&artifact).map_err(|e| fail(format!("internal error: generated text: {e}")))?;
+    let artifacts = families(&path, &options).map_err(|e| fail(e.to_string()))?;
+    let module = select(&artifacts).map_err(|e| fail(format!("internal error: generated text: {e}")))?;
     let tracked = tracked(&path).map_err(fail)?;
     let alias = call.alias.as_ref().map(|(attributes, visibility, name)| {
-        let module = Ident::new(&artifact.module, Span::call_site());
+        let module = Ident::new(&artifacts[0].module, Span::call_site());
         quote!(#(#attributes)* #visibility use self::#module::Model as #name;)
     });
     Ok(quote!(#module #alias #tracked))
+}
+
+/// The model for each family of kernels, the plain one last. A macro cannot know the target, so it offers all that differ
+/// from the plain one.
+fn families(path: &Path, options: &Options) -> Result<Vec<Artifact>, Diagnostics> {
+    let compile = |family| compile_file(path, &Options { family, ..options.clone() });
+    let artifacts = Family::ALL.into_iter().map(compile);
+    let mut artifacts = artifacts.collect::<Result<Vec<_>, _>>()?;
+    let plain = artifacts.pop().into_iter().collect::<Vec<_>>();
+    artifacts.retain(|a| plain.iter().all(|p| a.text != p.text));
+    artifacts.extend(plain);
+    Ok(artifacts)
+}
+
+/// One module, or `select!` over one for each family.
+fn select(artifacts: &[Artifact]) -> Result<TokenStream, String> {
+    let modules = artifacts.iter().map(module).collect::<Result<Vec<_>, _>>()?;
+    if let [module] = &modules[..] {
+        return Ok(module.clone());
+    }
+    let families = artifacts.iter().map(|a| Ident::new(a.program.family().name(), Span::call_site()));
+    Ok(quote!(::kiln_runtime_core::select! { #(#families { #modules })* }))
 }
 
 /// The text as tokens, with the tables as one byte string in place of the file that it includes.

@@ -2,6 +2,7 @@
 
 use super::{ApiPort, Generator, overview::signature, rust_type, tables::float};
 use crate::tensor::ElemType;
+use kiln_runtime_core::Family;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -64,7 +65,8 @@ impl Generator<'_> {
     }}
 
     const _: () = assert!(size_of::<Model>() == Model::RAM);
-",
+{family}",
+            family = self.family_check(),
             imports = self.imports(),
             ram = self.plan.arena_len,
             flash = self.flash(),
@@ -75,8 +77,25 @@ impl Generator<'_> {
         )
     }
 
+    /// The proof that the target has the kernels that the text was made for; plain ones run everywhere.
+    fn family_check(&self) -> String {
+        let family = self.program.family();
+        if family == Family::Plain {
+            return String::new();
+        }
+        format!(
+            "    const _: () =
+        assert!(FAMILY.runs(Family::{family:?}), \"made for `{}` kernels, which this target lacks: compile the model for it\");
+",
+            family.name()
+        )
+    }
+
     fn imports(&self) -> String {
         let mut names = BTreeSet::from(["Block"]);
+        if self.program.family() != Family::Plain {
+            names.extend(["FAMILY", "Family"]);
+        }
         if !self.inputs.is_empty() {
             names.extend(["array_mut", "bytes_mut", "TensorInfo"]);
         }

@@ -11,7 +11,7 @@ mod consts;
 pub use consts::{ConstData, Tables};
 
 use crate::tensor::ElemType;
-use kiln_runtime_core::{self as rt, Block, Image};
+use kiln_runtime_core::{self as rt, Block, Family, Image};
 
 /// Where a kernel's parameters name memory.
 pub struct Places<'a> {
@@ -38,6 +38,7 @@ macro_rules! kernels {
         $variant:ident = $function:ident($params:ident) {
             reads [$($read:ident: $read_elem:ident),*], writes [$write:ident: $write_elem:ident]
             $(, scratch [$scratch:ident])? $(, tables [$tables:ty])?, overlay $overlay:literal, macs |$p:ident| $macs:expr
+            $(, family $family:ident)?
         }
     )*) => {
         /// A call of one runtime kernel: the variant names the function, the payload is its parameter struct. Image
@@ -112,6 +113,13 @@ macro_rules! kernels {
             /// Whether the output may lie exactly over the first image that it reads.
             pub fn overlay(&self) -> bool {
                 match self { $( Kernel::$variant(_) => $overlay, )* }
+            }
+
+            /// The family that the kernel was written for.
+            pub fn family(&self) -> Family {
+                match self { $( Kernel::$variant(_) => {
+                    #[allow(unused_mut, unused_assignments)] let mut f = Family::Plain; $( f = Family::$family; )? f
+                } )* }
             }
 
             /// Multiply-accumulates of the whole layer.

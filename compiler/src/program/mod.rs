@@ -12,6 +12,7 @@ pub use view::{View, image, merge_axes};
 
 use crate::kernels::{ConstData, Kernel};
 use crate::tensor::{ElemType, QParams, TensorType};
+use kiln_runtime_core::Family;
 
 /// Index of a [`Buffer`] in [`Program::buffers`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -111,6 +112,11 @@ impl Program {
     /// The constant tables of a step, in the kernel's order.
     pub fn tables(&self, step: &Step) -> Vec<&ConstData> {
         step.consts.iter().map(|c| &self.consts[c.0].data).collect()
+    }
+
+    /// The family that the program needs: that of its fastest kernels, plain where it has none of another.
+    pub fn family(&self) -> Family {
+        self.steps.iter().map(|s| s.kernel.family()).max().unwrap_or_default()
     }
 
     /// Multiply-accumulates of one inference.

@@ -3,6 +3,7 @@
 use super::run::{execute, inputs};
 use crate::bench::{self, BenchModel, BenchOptions};
 use crate::model::ModelArgs;
+use crate::target;
 use clap::Args;
 use std::process::ExitCode;
 
@@ -29,7 +30,7 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn run(self) -> Result<ExitCode, String> {
-        let artifact = self.model.compile(None)?;
+        let artifact = self.model.compile_for(None, target::family(&self.target)?)?;
         let inputs = inputs(&artifact.program, &self.inputs, Some(self.seed))?;
         let host: Vec<Vec<u8>> = execute(&artifact, &inputs)?.iter().map(|t| t.bytes().to_vec()).collect();
         let model = BenchModel::new(&artifact, &inputs);

@@ -1,6 +1,7 @@
 //! `kiln check`.
 
 use crate::model::ModelArgs;
+use crate::target::TargetArgs;
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,6 +10,8 @@ use std::process::ExitCode;
 pub(super) struct Check {
     #[command(flatten)]
     model: ModelArgs,
+    #[command(flatten)]
+    target: TargetArgs,
     /// The generated file
     file: PathBuf,
 }
@@ -16,7 +19,7 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn run(self) -> Result<ExitCode, String> {
         let name = self.file.file_stem().map(|s| s.to_string_lossy().into_owned());
-        let artifact = self.model.compile(name.as_deref())?;
+        let artifact = self.model.compile_for(name.as_deref(), self.target.family()?)?;
         let text = std::fs::read(&self.file).map_err(|e| format!("error: `{}`: {e}", self.file.display()))?;
         let weights_path = self.file.with_file_name(&artifact.weights_file);
         let fresh = match &artifact.weights {

@@ -2,6 +2,7 @@
 
 use super::run;
 use crate::model::{ModelArgs, write_if_changed};
+use crate::target::TargetArgs;
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,6 +11,8 @@ use std::process::ExitCode;
 pub(super) struct Compile {
     #[command(flatten)]
     model: ModelArgs,
+    #[command(flatten)]
+    target: TargetArgs,
     /// Where to write the Rust file; large tables go to `NAME.weights.bin` beside it
     #[arg(short, long, value_name = "FILE.rs")]
     output: PathBuf,
@@ -24,7 +27,7 @@ pub(super) struct Compile {
 impl Compile {
     pub(super) fn run(self) -> Result<ExitCode, String> {
         let name = self.output.file_stem().map(|s| s.to_string_lossy().into_owned());
-        let artifact = self.model.compile(name.as_deref())?;
+        let artifact = self.model.compile_for(name.as_deref(), self.target.family()?)?;
         if let Some(weights) = &artifact.weights {
             write_if_changed(&self.output.with_file_name(&artifact.weights_file), weights)?;
         }

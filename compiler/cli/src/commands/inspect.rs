@@ -1,6 +1,7 @@
 //! `kiln inspect`.
 
 use crate::model::ModelArgs;
+use crate::target::TargetArgs;
 use clap::{Args, ValueEnum};
 use std::process::ExitCode;
 
@@ -25,6 +26,8 @@ enum Format {
 pub(super) struct Inspect {
     #[command(flatten)]
     model: ModelArgs,
+    #[command(flatten)]
+    target: TargetArgs,
     /// Show the graph after that pass (`import` for the graph as it was read; `list` names them all)
     #[arg(long, conflicts_with_all = ["stage", "format"])]
     after: Option<String>,
@@ -36,7 +39,7 @@ pub(super) struct Inspect {
 
 impl Inspect {
     pub(super) fn run(self) -> Result<ExitCode, String> {
-        let artifact = self.model.compile(None)?;
+        let artifact = self.model.compile_for(None, self.target.family()?)?;
         if let Some(after) = &self.after {
             if after == "list" {
                 artifact.stages.iter().for_each(|(name, _)| println!("{name}"));

@@ -1,0 +1,71 @@
+//! Targets by name, and the kernels that they have.
+
+use clap::Args;
+use kiln_runtime_core::Family;
+
+/// Cores, the beginnings of their triples, and their kernels, as the build script of `kiln-runtime-core` decides them.
+const TARGETS: &[(&[&str], &str, Family)] = &[
+    (&["host"], "", Family::Plain),
+    (&["cortex-m0", "cortex-m0plus", "m0", "m0plus"], "thumbv6m", Family::Plain),
+    (&["cortex-m3", "m3"], "thumbv7m-", Family::Plain),
+    (&["cortex-m4", "m4", "cortex-m7", "m7"], "thumbv7em", Family::Dsp),
+    (&["cortex-m33", "m33", "cortex-m55", "m55"], "thumbv8m.main", Family::Dsp),
+    (&["rv32imc", "riscv32"], "riscv32", Family::Plain),
+    (&["wasm32"], "wasm32", Family::Plain),
+];
+
+/// The device that a model is compiled for.
+#[derive(Debug, Clone, Args)]
+pub struct TargetArgs {
+    /// Device: cortex-m0plus, m3, m4, m7, m33, m55, rv32imc, wasm32, host, or a target triple. Code for `host` runs
+    /// everywhere; code for a core with faster kernels needs them, and gives the same bits
+    #[arg(long, default_value = "host")]
+    pub target: String,
+}
+
+impl TargetArgs {
+    /// The kernels of the device.
+    ///
+    /// # Errors
+    /// When nothing is known by that name.
+    pub fn family(&self) -> Result<Family, String> {
+        family(&self.target)
+    }
+}
+
+/// The kernels of a target, by name or triple. A triple of another system has the plain ones.
+///
+/// # Errors
+/// When it is neither a known name nor has the form of a triple.
+pub fn family(name: &str) -> Result<Family, String> {
+    let listed = TARGETS.iter().find(|(names, triple, _)| {
+        names.contains(&name) || !triple.is_empty() && name.contains('-') && name.starts_with(triple)
+    });
+    match listed {
+        Some((_, _, family)) => Ok(*family),
+        None if name.matches('-').count() >= 2 => Ok(Family::Plain),
+        None => {
+            let known: Vec<_> = TARGETS.iter().filter_map(|(names, ..)| names.first()).copied().collect();
+            Err(format!(
+                "error: no target is called `{name}`\n   = help: use {}, or a target triple",
+                known.join(", ")
+            ))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_triples_have_their_kernels() {
+        for dsp in ["m4", "cortex-m7", "thumbv7em-none-eabi", "thumbv8m.main-none-eabihf"] {
+            assert_eq!(family(dsp), Ok(Family::Dsp), "{dsp}");
+        }
+        for plain in ["host", "m3", "thumbv7m-none-eabi", "wasm32", "aarch64-unknown-linux-gnu"] {
+            assert_eq!(family(plain), Ok(Family::Plain), "{plain}");
+        }
+        assert!(family("m5").unwrap_err().contains("cortex-m4"));
+    }
+}

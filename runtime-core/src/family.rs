@@ -1,0 +1,73 @@
+//! Kernel families: which of a kernel's forms this build of the crate runs fast.
+//!
+//! A family is decided once, in this crate's build script, because `cfg(target_feature = "dsp")` is invisible on stable
+//! Rust. Build scripts learn it as `DEP_KILN_RUNTIME_CORE_KERNELS`; a proc macro cannot know the target, so it emits one
+//! module for each family whose text differs and leaves the choice to [`select!`](crate::select).
+
+/// The kernels that a program was compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Family {
+    /// Scalar Rust, for every target.
+    #[default]
+    Plain,
+    /// Armv7E-M and Armv8-M with the DSP extension: Cortex-M4, M7, M33, M35P.
+    Dsp,
+}
+
+impl Family {
+    /// Every family; the plain one last, as [`select!`](crate::select) wants them.
+    pub const ALL: [Family; 2] = [Family::Dsp, Family::Plain];
+
+    /// Its name in `cfg(kiln_kernels)`, in `DEP_KILN_RUNTIME_CORE_KERNELS` and in [`select!`](crate::select).
+    pub const fn name(self) -> &'static str {
+        match self {
+            Family::Plain => "plain",
+            Family::Dsp => "dsp",
+        }
+    }
+
+    /// The family of that name.
+    pub fn find(name: &str) -> Option<Family> {
+        Family::ALL.into_iter().find(|family| family.name() == name)
+    }
+
+    /// Whether a target with this family runs a program that was compiled for `other` as fast as it was meant to. Plain
+    /// programs run everywhere.
+    pub const fn runs(self, other: Family) -> bool {
+        matches!(other, Family::Plain) || self as u8 == other as u8
+    }
+}
+
+/// The family of this build.
+pub const FAMILY: Family = if cfg!(kiln_kernels = "dsp") { Family::Dsp } else { Family::Plain };
+
+/// Keeps the items of the family that this build has, and those of `plain`, which stands last, where it is not listed.
+///
+/// ```
+/// kiln_runtime_core::select! {
+///     dsp { const CHOSEN: &str = "dsp"; }
+///     plain { const CHOSEN: &str = "plain"; }
+/// }
+/// assert_eq!(CHOSEN, kiln_runtime_core::FAMILY.name());
+/// ```
+#[macro_export]
+macro_rules! select {
+    ($($families:tt)*) => { $crate::__select! { $($families)* } };
+}
+
+#[cfg(kiln_kernels = "dsp")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __select {
+    (plain { $($items:tt)* }) => { $($items)* };
+    (dsp { $($items:tt)* } $($rest:tt)*) => { $($items)* };
+    ($other:ident { $($items:tt)* } $($rest:tt)*) => { $crate::__select! { $($rest)* } };
+}
+
+#[cfg(kiln_kernels = "plain")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __select {
+    (plain { $($items:tt)* }) => { $($items)* };
+    ($other:ident { $($items:tt)* } $($rest:tt)*) => { $crate::__select! { $($rest)* } };
+}
