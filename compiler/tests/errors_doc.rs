@@ -28,6 +28,7 @@ fn codes_and_headings_agree() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (mut source, mut headings) = (BTreeSet::new(), BTreeSet::new());
     walk(&root.join("src"), &mut source);
+    walk(&root.join("cli/src"), &mut source);
     codes_in(
         &std::fs::read_to_string(root.join("docs/errors.md")).expect("the document"),
         "\n### E",

@@ -1,7 +1,7 @@
 //! `.npy` and `.npz` arrays as tensors, and back.
 
 use kiln_compiler::tensor::{ElemType, Tensor, TensorType};
-use npyz::{DType, NpyFile, TypeChar};
+use npyz::{DType, TypeChar};
 use std::io::Read;
 use std::path::Path;
 
@@ -20,37 +20,80 @@ pub fn read(path: &Path) -> Result<Tensor, String> {
 /// As [`read`], and when there is no array of that name.
 pub fn read_npz(path: &Path, name: &str) -> Result<Tensor, String> {
     let fail = |e: String| format!("{}: {e}", path.display());
-    let mut archive = npyz::npz::NpzArchive::open(path).map_err(|e| fail(e.to_string()))?;
-    let array = archive.by_name(name).map_err(|e| fail(e.to_string()))?;
-    let array = array.ok_or_else(|| fail(format!("no array `{name}`")))?;
-    tensor(array).map_err(fail)
+    let file = std::fs::File::open(path).map_err(|e| fail(e.to_string()))?;
+    let mut archive = zip::ZipArchive::new(std::io::BufReader::new(file)).map_err(|e| fail(e.to_string()))?;
+    let member = archive.by_name(&npyz::npz::file_name_from_array_name(name));
+    from_reader(member.map_err(|_| fail(format!("no array `{name}`")))?).map_err(fail)
 }
 
-fn from_reader(reader: impl Read) -> Result<Tensor, String> {
-    tensor(NpyFile::new(reader).map_err(|e| e.to_string())?)
+fn from_reader(mut reader: impl Read) -> Result<Tensor, String> {
+    let header = Header::read(&mut reader)?;
+    // Not allocated ahead: a header may promise more than the file has.
+    let mut bytes = vec![];
+    reader.take(header.bytes()? as u64).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+    header.tensor(&header.ty.shape, bytes)
 }
 
-fn tensor<R: Read>(file: NpyFile<R>) -> Result<Tensor, String> {
-    if file.order() != npyz::Order::C {
-        return Err("arrays in Fortran order are not supported".into());
+/// What stands before the values of an array.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// Element type and shape.
+    pub ty: TensorType,
+    /// Whether the bytes of each element come in reverse order.
+    swapped: bool,
+}
+
+impl Header {
+    /// Reads the header; the reader then stands at the first value.
+    ///
+    /// # Errors
+    /// When there is none, the array is not in C order, or has an element type that ONNX lacks.
+    pub fn read(reader: impl Read) -> Result<Header, String> {
+        let header = npyz::NpyHeader::from_reader(reader).map_err(|e| e.to_string())?;
+        let DType::Plain(ty) = header.dtype() else {
+            return Err("structured arrays are not supported".into());
+        };
+        let elem = match (ty.type_char(), ty.size_field()) {
+            (TypeChar::Float, 2) => ElemType::F16,
+            (TypeChar::Float, 4) => ElemType::F32,
+            (TypeChar::Float, 8) => ElemType::F64,
+            (TypeChar::Int, 1) => ElemType::I8,
+            (TypeChar::Int, 2) => ElemType::I16,
+            (TypeChar::Int, 4) => ElemType::I32,
+            (TypeChar::Int, 8) => ElemType::I64,
+            (TypeChar::Uint, 1) => ElemType::U8,
+            (TypeChar::Uint, 2) => ElemType::U16,
+            (TypeChar::Uint, 4) => ElemType::U32,
+            (TypeChar::Uint, 8) => ElemType::U64,
+            (TypeChar::Bool, 1) => ElemType::Bool,
+            _ => return Err(format!("element type {ty} is not supported")),
+        };
+        let shape: Vec<usize> = header.shape().iter().map(|&d| d as usize).collect();
+        if header.order() != npyz::Order::C {
+            return Err("arrays in Fortran order are not supported: save `numpy.ascontiguousarray(x)`".into());
+        }
+        let ty_of = TensorType::new(elem, shape);
+        Ok(Header { ty: ty_of, swapped: ty.endianness() == npyz::Endianness::Big })
     }
-    let shape: Vec<usize> = file.shape().iter().map(|&d| d as usize).collect();
-    let DType::Plain(ty) = file.dtype() else { return Err("structured arrays are not supported".into()) };
-    macro_rules! values {
-        ($t:ty, $elem:ident) => {{
-            let values = file.into_vec::<$t>().map_err(|e| e.to_string())?;
-            let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-            Tensor::new(TensorType::new(ElemType::$elem, shape), bytes).map_err(|e| e.to_string())
-        }};
+
+    /// Bytes of all values.
+    ///
+    /// # Errors
+    /// When their number overflows.
+    pub fn bytes(&self) -> Result<usize, String> {
+        let elements = self.ty.checked_elements().and_then(|n| n.checked_mul(self.ty.elem.size()));
+        elements.filter(|n| *n <= isize::MAX as usize).ok_or_else(|| format!("{} is too large", self.ty))
     }
-    match (ty.type_char(), ty.size_field()) {
-        (TypeChar::Float, 4) => values!(f32, F32),
-        (TypeChar::Float, 8) => values!(f64, F64),
-        (TypeChar::Int, 1) => values!(i8, I8),
-        (TypeChar::Int, 4) => values!(i32, I32),
-        (TypeChar::Int, 8) => values!(i64, I64),
-        (TypeChar::Uint, 1) => values!(u8, U8),
-        _ => Err(format!("element type {ty} is not supported")),
+
+    /// A part of the array, or all of it, from its bytes in the file.
+    ///
+    /// # Errors
+    /// When they do not fill the shape.
+    pub fn tensor(&self, shape: &[usize], mut bytes: Vec<u8>) -> Result<Tensor, String> {
+        if self.swapped {
+            bytes.chunks_exact_mut(self.ty.elem.size()).for_each(<[u8]>::reverse);
+        }
+        Tensor::new(TensorType::new(self.ty.elem, shape), bytes).map_err(|e| e.to_string())
     }
 }
 

@@ -42,6 +42,19 @@ pub fn read(bytes: &[u8], external: External) -> Result<Model, Diagnostics> {
     Ok(Model { ir_version: model.ir_version, opsets, graph })
 }
 
+/// Reads a file with a single tensor, as ONNX's test data have them.
+///
+/// # Errors
+/// `E0101` when it is none, `E0106` to `E0109` when its contents are wrong.
+pub fn read_tensor(bytes: &[u8]) -> Result<Tensor, Diagnostic> {
+    let no_tensor = |why: &str| Diagnostic::new("E0101", format!("the file is not an ONNX tensor: {why}"));
+    let tensor = proto::TensorProto::decode(bytes).map_err(|e| no_tensor(e.to_string().trim()))?;
+    if tensor.data_type == 0 {
+        return Err(no_tensor("it states no element type").help("sequences and maps are not supported"));
+    }
+    Decoder { external: &mut |_, _, _| Err("test data lie in one file".into()) }.tensor(tensor)
+}
+
 /// What a file that is no ONNX model most likely is.
 fn recognise(bytes: &[u8]) -> Result<(), Diagnostic> {
     let text = |prefix: &[u8]| bytes.trim_ascii_start().starts_with(prefix);

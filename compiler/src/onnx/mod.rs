@@ -4,7 +4,7 @@ mod decode;
 mod encode;
 mod proto;
 
-pub use decode::{External, check_location, read};
+pub use decode::{External, check_location, read, read_tensor};
 pub use encode::write;
 
 use crate::diag::Diagnostic;
