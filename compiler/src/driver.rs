@@ -95,15 +95,30 @@ pub fn graph(
     options: &Options,
     stages: &mut Vec<(String, String)>,
 ) -> Result<Graph, Diagnostics> {
-    let model = onnx::read(bytes, external)?;
-    let import = ImportOptions { batch: options.batch, shapes: options.shapes.clone() };
-    let mut graph = graph::import(&model, &import, &lower::evaluate)?;
-    stages.push(("import".to_owned(), graph.to_string()));
-    passes::run(&mut graph, &passes::float_passes(), stages)?;
+    let mut graph = float_graph(bytes, external, options, stages)?;
     quant::integers(&mut graph)?;
     graph::verify(&graph)
         .map_err(|e| Diagnostic::new("E0902", format!("internal error after `quant`: {e}")))?;
     stages.push(("quant".to_owned(), graph.to_string()));
     passes::run(&mut graph, &passes::cleanup_passes(), stages)?;
+    Ok(graph)
+}
+
+/// [`graph`] before `quant`: fused, in floats, or with the quantization nodes of the file. What is calibrated, pruned and
+/// exported.
+///
+/// # Errors
+/// As [`compile`].
+pub fn float_graph(
+    bytes: &[u8],
+    external: External,
+    options: &Options,
+    stages: &mut Vec<(String, String)>,
+) -> Result<Graph, Diagnostics> {
+    let model = onnx::read(bytes, external)?;
+    let import = ImportOptions { batch: options.batch, shapes: options.shapes.clone() };
+    let mut graph = graph::import(&model, &import, &lower::evaluate)?;
+    stages.push(("import".to_owned(), graph.to_string()));
+    passes::run(&mut graph, &passes::float_passes(), stages)?;
     Ok(graph)
 }

@@ -2,9 +2,11 @@
 
 mod dump;
 mod edit;
+mod export;
 mod import;
 mod verify;
 
+pub use export::export;
 pub use import::{Evaluate, ImportOptions, import};
 pub use verify::verify;
 

@@ -85,8 +85,8 @@ fn value_info(info: &ValueInfo) -> proto::ValueInfoProto {
     proto::ValueInfoProto { name: info.name.clone(), r#type: ty }
 }
 
-/// `TensorProto.DataType`.
-fn data_type(elem: ElemType) -> i32 {
+/// The number of an element type, `TensorProto.DataType`.
+pub fn data_type(elem: ElemType) -> i32 {
     match elem {
         ElemType::F32 => 1,
         ElemType::U8 => 2,

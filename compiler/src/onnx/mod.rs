@@ -5,7 +5,7 @@ mod encode;
 mod proto;
 
 pub use decode::{External, check_location, read, read_tensor};
-pub use encode::write;
+pub use encode::{data_type, write};
 
 use crate::diag::Diagnostic;
 use crate::tensor::{ElemType, Tensor};

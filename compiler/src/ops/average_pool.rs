@@ -1,7 +1,7 @@
 //! AveragePool: the mean of each window.
 
 use super::shared::{self, Pool, WindowSpec};
-use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, OutputRole, QuantRule};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, Lowering, Operator, OutputRole, QuantRule};
 use crate::diag::Diagnostic;
 use crate::onnx::Attributes;
 use crate::tensor::TensorType;
@@ -67,6 +67,11 @@ impl Operator for AveragePool {
 
     fn axes(&self, inputs: &Args) -> AxisMap {
         channel_axes(inputs)
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        let export = Export::node("AveragePool", inputs).int("count_include_pad", self.count_include_pad.into());
+        self.window.export(export).int("ceil_mode", self.window.ceil_mode.into())
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

@@ -1,7 +1,7 @@
 //! BatchNormalization that no convolution before it absorbed: one product and one sum a channel.
 
 use super::shared;
-use super::{Args, AxisMap, Fragment, ImportContext, InputRole, Lowering, Operator, OutputRole, QuantRule, Wire};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, InputRole, Lowering, Operator, OutputRole, QuantRule, Wire};
 use crate::diag::Diagnostic;
 use crate::kernels::{ConstData, Kernel};
 use crate::program::View;
@@ -56,6 +56,10 @@ impl Operator for BatchNormalization {
         let rank = inputs.get(0).map_or(0, |x| x.ty.shape.len());
         let link = |a| if a == 1 { vec![(0, 1), (1, 0), (2, 0), (3, 0), (4, 0)] } else { vec![(0, a)] };
         AxisMap((0..rank).map(link).collect())
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        Export::node("BatchNormalization", inputs).float("epsilon", self.epsilon)
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

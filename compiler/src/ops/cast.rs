@@ -1,7 +1,8 @@
 //! Cast: constants to any type; at run time only to the type that the value has.
 
-use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, QuantRule};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, Lowering, Operator, QuantRule};
 use crate::diag::Diagnostic;
+use crate::onnx::data_type;
 use crate::tensor::{ElemType, Tensor, TensorType};
 
 /// To another element type.
@@ -44,6 +45,10 @@ impl Operator for Cast {
 
     fn axes(&self, inputs: &Args) -> AxisMap {
         AxisMap::elementwise(inputs)
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        Export::node("Cast", inputs).int("to", data_type(self.to).into())
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

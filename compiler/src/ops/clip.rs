@@ -1,7 +1,7 @@
 //! Clip: `min(max(x, low), high)` with constant bounds.
 
 use super::shared::{self, Clamp};
-use super::{Args, AxisMap, Fragment, ImportContext, InputRole, Lowering, Operator, OutputRole, QuantRule, Wire};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, InputRole, Lowering, Operator, OutputRole, QuantRule, Wire};
 use crate::diag::Diagnostic;
 use crate::tensor::{Tensor, TensorType};
 
@@ -54,6 +54,10 @@ impl Operator for Clip {
 
     fn axes(&self, inputs: &Args) -> AxisMap {
         AxisMap::elementwise(inputs)
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        Export::node("Clip", inputs)
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

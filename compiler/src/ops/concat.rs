@@ -1,7 +1,7 @@
 //! Concat: inputs one after the other along an axis.
 
 use super::shared::{self, no_kernel};
-use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, OutputRole, QuantRule};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, Lowering, Operator, OutputRole, QuantRule};
 use crate::diag::Diagnostic;
 use crate::program::View;
 use crate::tensor::{ElemType, Tensor, TensorType};
@@ -45,6 +45,10 @@ impl Operator for Concat {
         let axis = shared::axis(self.axis, rank).unwrap_or(0);
         let all = |a: usize| (0..inputs.len()).map(|i| (i, a)).collect();
         AxisMap((0..rank).map(|a| if a == axis { vec![] } else { all(a) }).collect())
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        Export::node("Concat", inputs).int("axis", self.axis)
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

@@ -1,8 +1,9 @@
 //! ConstantOfShape: one value everywhere.
 
 use super::shared;
-use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, QuantRule};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, Lowering, Operator, QuantRule};
 use crate::diag::Diagnostic;
+use crate::onnx::Attribute;
 use crate::tensor::{ElemType, Tensor, TensorType};
 
 /// One value in the shape of input 0.
@@ -40,6 +41,10 @@ impl Operator for ConstantOfShape {
 
     fn axes(&self, inputs: &Args) -> AxisMap {
         AxisMap::none(self.infer(inputs).map_or(0, |t| t[0].shape.len()))
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        Export::node("ConstantOfShape", inputs).attribute("value", Attribute::Tensor(self.value.clone()))
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

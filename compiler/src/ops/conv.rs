@@ -1,7 +1,7 @@
 //! Conv: 1-D and 2-D convolution with groups, strides, dilations and padding; a fused clamp.
 
 use super::shared::{self, Clamp, WindowSpec};
-use super::{Args, AxisMap, Fragment, ImportContext, InputRole, Lowering, Operator, OutputRole, QuantRule};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, InputRole, Lowering, Operator, OutputRole, QuantRule};
 use crate::diag::Diagnostic;
 use crate::kernels::Kernel;
 use crate::tensor::{ElemType, Tensor, TensorType};
@@ -71,6 +71,11 @@ impl Operator for Conv {
             }
         }
         map
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        let export = Export::node("Conv", inputs).int("group", self.groups as i64);
+        self.window.export(export).clamped(self.clamp)
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

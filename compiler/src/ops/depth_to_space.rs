@@ -1,7 +1,8 @@
 //! DepthToSpace: blocks of channels become blocks of pixels. Two views and one copy.
 
-use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, QuantRule};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, Lowering, Operator, QuantRule};
 use crate::diag::Diagnostic;
+use crate::onnx::Attribute;
 use crate::tensor::TensorType;
 
 /// `[N, C, H, W]` to `[N, C / b^2, H * b, W * b]`.
@@ -55,6 +56,12 @@ impl Operator for DepthToSpace {
             batch.push((0, 0));
         }
         map
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        let mode = if self.channels_first { "CRD" } else { "DCR" };
+        let export = Export::node("DepthToSpace", inputs).int("blocksize", self.block as i64);
+        export.attribute("mode", Attribute::String(mode.to_string()))
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

@@ -2,7 +2,7 @@
 
 use super::quantize_linear::per_axis;
 use super::shared::{self, Scales, check_scales, quantization_axis};
-use super::{Args, AxisMap, Fragment, ImportContext, InputRole, Lowering, Operator, OutputRole, QuantRule};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, InputRole, Lowering, Operator, OutputRole, QuantRule};
 use crate::diag::Diagnostic;
 use crate::kernels::Kernel;
 use crate::tensor::{ElemType, Tensor, TensorType};
@@ -38,6 +38,10 @@ impl Operator for DequantizeLinear {
 
     fn axes(&self, inputs: &Args) -> AxisMap {
         per_axis(inputs, self.axis)
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        Export::node("DequantizeLinear", inputs).int("axis", self.axis)
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

@@ -1,7 +1,7 @@
 //! Equal: `a == b`, on integers that say shapes.
 
 use super::shared;
-use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, QuantRule};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, Lowering, Operator, QuantRule};
 use crate::diag::Diagnostic;
 use crate::tensor::{ElemType, TensorType};
 
@@ -27,6 +27,10 @@ impl Operator for Equal {
 
     fn axes(&self, inputs: &Args) -> AxisMap {
         AxisMap::elementwise(inputs)
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        Export::node("Equal", inputs)
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

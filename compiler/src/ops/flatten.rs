@@ -1,7 +1,7 @@
 //! Flatten: to two axes.
 
 use super::shared;
-use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, QuantRule};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, Lowering, Operator, QuantRule};
 use crate::diag::Diagnostic;
 use crate::tensor::TensorType;
 
@@ -32,6 +32,10 @@ impl Operator for Flatten {
 
     fn axes(&self, inputs: &Args) -> AxisMap {
         AxisMap::none(self.infer(inputs).map_or(0, |t| t[0].shape.len()))
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        Export::node("Flatten", inputs).int("axis", self.axis)
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

@@ -1,7 +1,7 @@
 //! FlipSign, which ONNX does not have: uint8 as int8 and back, by the top bit. `q - 128` of the unsigned value.
 
 use super::shared;
-use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, QuantRule};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, Lowering, Operator, QuantRule, Wire};
 use crate::diag::Diagnostic;
 use crate::kernels::Kernel;
 use crate::program::View;
@@ -35,6 +35,16 @@ impl Operator for FlipSign {
 
     fn axes(&self, inputs: &Args) -> AxisMap {
         AxisMap::elementwise(inputs)
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        // `q - 128` as the real value of scale 1, exactly.
+        let from_unsigned = inputs.get(0).is_some_and(|x| x.ty.elem == ElemType::U8);
+        let (signed, unsigned) = (Tensor::from_i8(&[], &[0]), Tensor::from_u8(&[], &[128]));
+        let (from, to) = if from_unsigned { (unsigned, signed) } else { (signed, unsigned) };
+        let one = || Wire::Const(Tensor::from_f32(&[], &[1.0]));
+        let export = Export::with_inputs("DequantizeLinear", vec![Wire::Input(0), one(), Wire::Const(from)]);
+        export.then("QuantizeLinear", vec![one(), Wire::Const(to)])
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

@@ -1,7 +1,7 @@
 //! Gather: indices of an axis, constant.
 
 use super::shared;
-use super::{Args, AxisMap, Fragment, ImportContext, InputRole, Lowering, Operator, OutputRole, QuantRule};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, InputRole, Lowering, Operator, OutputRole, QuantRule};
 use crate::diag::Diagnostic;
 use crate::tensor::{Tensor, TensorType};
 
@@ -47,6 +47,10 @@ impl Operator for Gather {
 
     fn axes(&self, inputs: &Args) -> AxisMap {
         AxisMap::none(self.infer(inputs).map_or(0, |t| t[0].shape.len()))
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        Export::node("Gather", inputs).int("axis", self.axis)
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

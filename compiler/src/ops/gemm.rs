@@ -1,7 +1,7 @@
 //! Gemm: a dense layer, `alpha * A * B + beta * C`, with a fused clamp.
 
 use super::shared::{self, Clamp, Dense};
-use super::{Args, AxisMap, Fragment, ImportContext, InputRole, Lowering, Operator, OutputRole, QuantRule};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, InputRole, Lowering, Operator, OutputRole, QuantRule};
 use crate::diag::Diagnostic;
 use crate::kernels::Kernel;
 use crate::program::View;
@@ -123,6 +123,11 @@ impl Operator for Gemm {
             map.0[1].push((2, last));
         }
         map
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        let export = Export::node("Gemm", inputs).float("alpha", self.alpha).float("beta", self.beta);
+        export.int("transA", self.trans_a.into()).int("transB", self.trans_b.into()).clamped(self.clamp)
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

@@ -1,7 +1,7 @@
 //! GlobalAveragePool: the mean of each channel.
 
 use super::shared::{self, Pool};
-use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, OutputRole, QuantRule};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, Lowering, Operator, OutputRole, QuantRule};
 use crate::diag::Diagnostic;
 use crate::tensor::TensorType;
 
@@ -30,6 +30,10 @@ impl Operator for GlobalAveragePool {
 
     fn axes(&self, inputs: &Args) -> AxisMap {
         super::average_pool::channel_axes(inputs)
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        Export::node("GlobalAveragePool", inputs)
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

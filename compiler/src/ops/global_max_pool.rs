@@ -1,7 +1,7 @@
 //! GlobalMaxPool: the largest value of each channel.
 
 use super::shared::{self, Pool};
-use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, OutputRole, QuantRule};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, Lowering, Operator, OutputRole, QuantRule};
 use crate::diag::Diagnostic;
 use crate::tensor::TensorType;
 
@@ -30,6 +30,10 @@ impl Operator for GlobalMaxPool {
 
     fn axes(&self, inputs: &Args) -> AxisMap {
         super::average_pool::channel_axes(inputs)
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        Export::node("GlobalMaxPool", inputs)
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

@@ -1,7 +1,7 @@
 //! HardSigmoid: `clamp(alpha * x + beta, 0, 1)`.
 
 use super::shared;
-use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, OutputRole, QuantRule};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, Lowering, Operator, OutputRole, QuantRule};
 use crate::diag::Diagnostic;
 use crate::kernels::Kernel;
 use crate::tensor::TensorType;
@@ -34,6 +34,10 @@ impl Operator for HardSigmoid {
 
     fn axes(&self, inputs: &Args) -> AxisMap {
         AxisMap::elementwise(inputs)
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        Export::node("HardSigmoid", inputs).float("alpha", self.alpha).float("beta", self.beta)
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

@@ -1,6 +1,6 @@
 //! Identity: the value itself.
 
-use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, QuantRule};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, Lowering, Operator, QuantRule};
 use crate::diag::Diagnostic;
 use crate::tensor::TensorType;
 
@@ -24,6 +24,10 @@ impl Operator for Identity {
 
     fn axes(&self, inputs: &Args) -> AxisMap {
         AxisMap::elementwise(inputs)
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        Export::node("Identity", inputs)
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

@@ -1,7 +1,7 @@
 //! LeakyRelu: `x, or alpha * x below 0`.
 
 use super::shared;
-use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, OutputRole, QuantRule};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, Lowering, Operator, OutputRole, QuantRule};
 use crate::diag::Diagnostic;
 use crate::kernels::Kernel;
 use crate::tensor::TensorType;
@@ -32,6 +32,10 @@ impl Operator for LeakyRelu {
 
     fn axes(&self, inputs: &Args) -> AxisMap {
         AxisMap::elementwise(inputs)
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        Export::node("LeakyRelu", inputs).float("alpha", self.alpha)
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

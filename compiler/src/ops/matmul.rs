@@ -1,7 +1,7 @@
 //! MatMul: the product of two stacks of matrices.
 
 use super::shared::{self, Clamp, Dense};
-use super::{Args, AxisMap, Fragment, ImportContext, InputRole, Lowering, Operator, OutputRole, QuantRule};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, InputRole, Lowering, Operator, OutputRole, QuantRule};
 use crate::diag::Diagnostic;
 use crate::program::View;
 use crate::tensor::TensorType;
@@ -55,6 +55,10 @@ impl Operator for MatMul {
         (0..a - 1).for_each(|i| map.0[i].push((0, i)));
         map.0[a - 1].push((1, 1));
         map
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        Export::node("MatMul", inputs)
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

@@ -1,7 +1,7 @@
 //! MaxPool: the largest value of each window.
 
 use super::shared::{self, Pool, WindowSpec};
-use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, OutputRole, QuantRule};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, Lowering, Operator, OutputRole, QuantRule};
 use crate::diag::Diagnostic;
 use crate::tensor::TensorType;
 
@@ -36,6 +36,11 @@ impl Operator for MaxPool {
 
     fn axes(&self, inputs: &Args) -> AxisMap {
         super::average_pool::channel_axes(inputs)
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        let export = self.window.export(Export::node("MaxPool", inputs));
+        export.int("ceil_mode", self.window.ceil_mode.into())
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

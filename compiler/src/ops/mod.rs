@@ -8,10 +8,12 @@
 //! `import`, which returns the fragment.
 
 mod args;
+mod export;
 pub mod lowering;
 pub mod shared;
 
 pub use args::{Arg, Args};
+pub use export::{Export, ExportNode, OPSET};
 pub use lowering::{Lowering, Operand};
 
 use crate::diag::Diagnostic;
@@ -30,6 +32,8 @@ pub trait Operator: Debug {
     fn quantize(&self) -> QuantRule;
     /// Which output axis follows which input axis.
     fn axes(&self, inputs: &Args) -> AxisMap;
+    /// The operator as nodes of an ONNX file.
+    fn export(&self, inputs: &Args) -> Export;
     /// Emits kernel calls, or binds outputs to views of inputs.
     ///
     /// # Errors

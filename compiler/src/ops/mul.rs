@@ -1,7 +1,7 @@
 //! Mul: `a * b`, broadcasting; a fused clamp.
 
 use super::shared::{self, Binary, Clamp};
-use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, OutputRole, QuantRule};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, Lowering, Operator, OutputRole, QuantRule};
 use crate::diag::Diagnostic;
 use crate::tensor::TensorType;
 
@@ -28,6 +28,10 @@ impl Operator for Mul {
 
     fn axes(&self, inputs: &Args) -> AxisMap {
         AxisMap::elementwise(inputs)
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        Export::node("Mul", inputs).clamped(self.clamp)
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

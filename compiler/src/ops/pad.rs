@@ -1,7 +1,7 @@
 //! Pad: a border of a constant.
 
 use super::shared::{self, MakeKernel, no_kernel};
-use super::{Args, AxisMap, Fragment, ImportContext, InputRole, Lowering, Operator, OutputRole, QuantRule, Wire};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, InputRole, Lowering, Operator, OutputRole, QuantRule, Wire};
 use crate::diag::Diagnostic;
 use crate::kernels::Kernel;
 use crate::tensor::{ElemType, Tensor, TensorType};
@@ -82,6 +82,10 @@ impl Operator for Pad {
     fn axes(&self, inputs: &Args) -> AxisMap {
         let pads = self.pads(inputs).unwrap_or_default();
         AxisMap(pads.iter().enumerate().map(|(a, p)| if *p == (0, 0) { vec![(0, a)] } else { vec![] }).collect())
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        Export::node("Pad", inputs)
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

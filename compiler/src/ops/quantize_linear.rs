@@ -1,7 +1,7 @@
 //! QuantizeLinear: real numbers as 8-bit integers.
 
 use super::shared::{self, Scales, check_scales, quantization_axis};
-use super::{Args, AxisMap, Fragment, ImportContext, InputRole, Lowering, Operator, OutputRole, QuantRule};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, InputRole, Lowering, Operator, OutputRole, QuantRule};
 use crate::diag::Diagnostic;
 use crate::kernels::Kernel;
 use crate::tensor::{ElemType, Tensor, TensorType};
@@ -49,6 +49,14 @@ impl Operator for QuantizeLinear {
 
     fn axes(&self, inputs: &Args) -> AxisMap {
         per_axis(inputs, self.axis)
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        let export = Export::node("QuantizeLinear", inputs).int("axis", self.axis);
+        match (inputs.get(2), self.elem) {
+            (None, ElemType::I8) => export.int("output_dtype", 3),
+            _ => export,
+        }
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

@@ -1,9 +1,9 @@
 //! ReduceMean: the mean over any axes.
 
 use super::shared::{self, Pool, kept_shape};
-use super::{Args, AxisMap, Fragment, ImportContext, InputRole, Lowering, Operator, OutputRole, QuantRule};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, InputRole, Lowering, Operator, OutputRole, QuantRule, Wire};
 use crate::diag::Diagnostic;
-use crate::tensor::{ElemType, TensorType};
+use crate::tensor::{Tensor, ElemType, TensorType};
 
 /// `y = mean(x)` over `axes`, which come from the attribute (before opset 18) or from input 1.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,6 +63,16 @@ impl Operator for ReduceMean {
             (true, false) => None,
         };
         AxisMap((0..rank).filter_map(link).collect())
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        let axes = match (&self.axes, inputs.get(1)) {
+            (_, Some(_)) => Wire::Input(1),
+            (Some(axes), None) => Wire::Const(Tensor::from_i64(&[axes.len()], axes)),
+            (None, None) => Wire::None,
+        };
+        let export = Export::with_inputs("ReduceMean", vec![Wire::Input(0), axes]);
+        export.int("keepdims", self.keepdims.into()).int("noop_with_empty_axes", self.noop_with_empty_axes.into())
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

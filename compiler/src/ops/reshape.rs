@@ -1,7 +1,7 @@
 //! Reshape: the same values in another shape.
 
 use super::shared;
-use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, QuantRule};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, Lowering, Operator, QuantRule};
 use crate::diag::Diagnostic;
 use crate::tensor::TensorType;
 
@@ -55,6 +55,10 @@ impl Operator for Reshape {
 
     fn axes(&self, inputs: &Args) -> AxisMap {
         AxisMap::none(self.infer(inputs).map_or(0, |t| t[0].shape.len()))
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        Export::node("Reshape", inputs).int("allowzero", self.allow_zero.into())
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

@@ -1,6 +1,6 @@
 //! Shape: extents as integers, known at compile time.
 
-use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, QuantRule};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, Lowering, Operator, QuantRule};
 use crate::diag::Diagnostic;
 use crate::tensor::{ElemType, Tensor, TensorType};
 
@@ -40,6 +40,11 @@ impl Operator for Shape {
 
     fn axes(&self, inputs: &Args) -> AxisMap {
         AxisMap::none(self.infer(inputs).map_or(0, |t| t[0].shape.len()))
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        let export = Export::node("Shape", inputs).int("start", self.start);
+        if self.end == i64::MAX { export } else { export.int("end", self.end) }
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

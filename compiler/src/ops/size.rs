@@ -1,6 +1,6 @@
 //! Size: number of elements, known at compile time.
 
-use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, QuantRule};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, Lowering, Operator, QuantRule};
 use crate::diag::Diagnostic;
 use crate::tensor::{ElemType, Tensor, TensorType};
 
@@ -25,6 +25,10 @@ impl Operator for Size {
 
     fn axes(&self, inputs: &Args) -> AxisMap {
         AxisMap::none(self.infer(inputs).map_or(0, |t| t[0].shape.len()))
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        Export::node("Size", inputs)
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

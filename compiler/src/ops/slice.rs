@@ -1,7 +1,7 @@
 //! Slice: every `step`-th index of some axes, a view.
 
 use super::shared;
-use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, QuantRule, Wire};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, Lowering, Operator, QuantRule, Wire};
 use crate::diag::Diagnostic;
 use crate::tensor::{Tensor, TensorType, strides};
 
@@ -86,6 +86,10 @@ impl Operator for Slice {
         let rank = inputs.get(0).map_or(0, |x| x.ty.shape.len());
         let cut: Vec<usize> = self.cuts(inputs).unwrap_or_default().iter().map(|c| c.axis).collect();
         AxisMap((0..rank).map(|a| if cut.contains(&a) { vec![] } else { vec![(0, a)] }).collect())
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        Export::node("Slice", inputs)
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

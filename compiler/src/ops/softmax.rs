@@ -1,11 +1,11 @@
 //! Softmax along one axis.
 
 use super::shared::{self, FixedPoint, axis as axis_index};
-use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, OutputRole, QuantRule};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, Lowering, Operator, OutputRole, QuantRule, Wire};
 use crate::diag::Diagnostic;
 use crate::kernels::{ConstData, Kernel};
 use crate::program::{View, image, merge_axes};
-use crate::tensor::{ElemType, TensorType};
+use crate::tensor::{Tensor, ElemType, TensorType};
 use kiln_runtime_core::{self as rt, Image};
 
 /// `y = exp(x) / sum(exp(x))`.
@@ -42,6 +42,17 @@ impl Operator for Softmax {
         let Ok(axis) = axis_index(self.axis, rank) else { return AxisMap::none(rank) };
         let summed = |a: usize| a == axis || (self.flatten && a > axis);
         AxisMap((0..rank).map(|a| if summed(a) { vec![] } else { vec![(0, a)] }).collect())
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        let shape = inputs.get(0).map_or(&[][..], |x| &x.ty.shape);
+        let last = shape.len().saturating_sub(1);
+        if !self.flatten || axis_index(self.axis, shape.len()).is_ok_and(|axis| axis == last) {
+            return Export::node("Softmax", inputs).int("axis", self.axis);
+        }
+        let dims: Vec<i64> = shape.iter().map(|&d| d as i64).collect();
+        let export = Export::node("Flatten", inputs).int("axis", self.axis).then("Softmax", vec![]).int("axis", 1);
+        export.then("Reshape", vec![Wire::Const(Tensor::from_i64(&[dims.len()], &dims))])
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

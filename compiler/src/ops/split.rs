@@ -1,7 +1,7 @@
 //! Split: parts of an axis as outputs, each a view.
 
 use super::shared;
-use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Op, Operator, QuantRule, Wire};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, Lowering, Op, Operator, QuantRule, Wire};
 use crate::diag::Diagnostic;
 use crate::tensor::{Tensor, TensorType};
 
@@ -73,6 +73,11 @@ impl Operator for Split {
         let Some(rank) = inputs.get(0).map(|x| x.ty.shape.len()) else { return AxisMap::default() };
         let axis = shared::axis(self.axis, rank).unwrap_or(0);
         AxisMap((0..rank).map(|a| if a == axis { vec![] } else { vec![(0, a)] }).collect())
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        let export = Export::node("Split", inputs).int("axis", self.axis).outputs(self.parts);
+        if inputs.get(1).is_some() { export } else { export.int("num_outputs", self.parts as i64) }
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

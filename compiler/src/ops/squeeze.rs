@@ -1,7 +1,7 @@
 //! Squeeze: drops axes of extent 1.
 
 use super::shared;
-use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, QuantRule, Wire};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, Lowering, Operator, QuantRule, Wire};
 use crate::diag::Diagnostic;
 use crate::tensor::{Tensor, TensorType};
 
@@ -44,6 +44,10 @@ impl Operator for Squeeze {
 
     fn axes(&self, inputs: &Args) -> AxisMap {
         AxisMap::none(self.infer(inputs).map_or(0, |t| t[0].shape.len()))
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        Export::node("Squeeze", inputs)
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

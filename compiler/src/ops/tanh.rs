@@ -1,7 +1,7 @@
 //! Tanh: `tanh(x)`.
 
 use super::shared;
-use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, OutputRole, QuantRule};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, Lowering, Operator, OutputRole, QuantRule};
 use crate::diag::Diagnostic;
 use crate::kernels::Kernel;
 use crate::tensor::TensorType;
@@ -27,6 +27,10 @@ impl Operator for Tanh {
 
     fn axes(&self, inputs: &Args) -> AxisMap {
         AxisMap::elementwise(inputs)
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        Export::node("Tanh", inputs)
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

@@ -1,6 +1,6 @@
 //! Transpose: a permutation of axes, which is only a change of strides.
 
-use super::{Args, AxisMap, Fragment, ImportContext, Lowering, Operator, QuantRule};
+use super::{Args, AxisMap, Export, Fragment, ImportContext, Lowering, Operator, QuantRule};
 use crate::diag::Diagnostic;
 use crate::tensor::TensorType;
 
@@ -49,6 +49,10 @@ impl Operator for Transpose {
         let rank = inputs.get(0).map_or(0, |x| x.ty.shape.len());
         let perm = self.permutation(rank).unwrap_or_default();
         AxisMap(perm.into_iter().map(|p| vec![(0, p)]).collect())
+    }
+
+    fn export(&self, inputs: &Args) -> Export {
+        Export::node("Transpose", inputs).ints("perm", self.perm.as_deref().unwrap_or_default())
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {

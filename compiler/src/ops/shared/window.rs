@@ -1,7 +1,8 @@
 //! Kernel, stride, dilation and padding of Conv and the pooling operators.
 
 use crate::diag::Diagnostic;
-use crate::onnx::Attributes;
+use crate::onnx::{Attribute, Attributes};
+use crate::ops::Export;
 use kiln_runtime_core::Window;
 
 /// ONNX `auto_pad`.
@@ -59,6 +60,19 @@ pub struct Resolved {
 }
 
 impl WindowSpec {
+    /// Adds `kernel_shape`, `strides`, `dilations` and padding to an exported node.
+    pub fn export(&self, export: Export) -> Export {
+        let export = export.ints("kernel_shape", &self.kernel).ints("strides", &self.strides);
+        let export = export.ints("dilations", &self.dilations);
+        let auto = match self.padding.auto {
+            AutoPad::NotSet => return export.ints("pads", &self.padding.pads),
+            AutoPad::SameUpper => "SAME_UPPER",
+            AutoPad::SameLower => "SAME_LOWER",
+            AutoPad::Valid => "VALID",
+        };
+        export.attribute("auto_pad", Attribute::String(auto.to_string()))
+    }
+
     /// Reads `kernel_shape`, `strides`, `dilations`, `pads`, `auto_pad` and `ceil_mode`.
     ///
     /// # Errors
