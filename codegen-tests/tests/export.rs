@@ -12,7 +12,8 @@ fn inputs(program: &Program) -> Vec<Tensor> {
     let value = |i: usize| (i as u32).wrapping_mul(2_654_435_761) >> 8;
     let tensor = |ty: &TensorType| match ty.elem {
         ElemType::F32 => {
-            let values: Vec<f32> = (0..ty.elements()).map(|i| value(i) as f32 / (1 << 23) as f32 - 1.0).collect();
+            let values: Vec<f32> =
+                (0..ty.elements()).map(|i| value(i) as f32 / (1 << 23) as f32 - 1.0).collect();
             Tensor::from_f32(&ty.shape, &values)
         }
         elem => {
@@ -50,7 +51,11 @@ fn small_models() {
     for file in std::fs::read_dir(&folder).expect("the folder is there").flatten() {
         let name = file.file_name().to_string_lossy().into_owned();
         if name.ends_with(".onnx.txt") {
-            round_trip(&name, &text::encode(&std::fs::read_to_string(file.path()).expect("a model")), &folder);
+            round_trip(
+                &name,
+                &text::encode(&std::fs::read_to_string(file.path()).expect("a model")),
+                &folder,
+            );
             seen += 1;
         }
     }

@@ -9,8 +9,20 @@
 //! What has no integer form stays float between its own conversions.
 
 mod annotate;
+mod apply;
 mod islands;
+mod samples;
+mod scheme;
+mod sites;
+mod trace;
 mod unsigned;
+
+pub use samples::{Load, Samples};
+pub use scheme::{
+    Activation, Precision, Scheme, WEIGHT_MAX, Weights, extent, int8_params, nearest, per_channel,
+};
+pub use sites::{Sites, is_activation, weight, weights};
+pub use trace::Trace;
 
 use crate::diag::Diagnostics;
 use crate::graph::Graph;

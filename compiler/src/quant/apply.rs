@@ -1,0 +1,178 @@
+//! A scheme written into the float graph: standard QuantizeLinear and DequantizeLinear nodes, which [`super::integers`] turns
+//! into integer arithmetic and `graph::export` into a QDQ file.
+
+use super::scheme::{Activation, Precision, Scheme, Weights};
+use super::sites::{is_activation, weight};
+use crate::diag::Diagnostic;
+use crate::graph::{Graph, NodeId, Origin, ValueId};
+use crate::ops::{DequantizeLinear, InputRole, Op, QuantizeLinear};
+use crate::tensor::{ElemType, Tensor};
+use std::collections::BTreeMap;
+
+impl Scheme {
+    /// The graph with the scheme in it, which computes what the integer program will, up to rounding of biases and sums.
+    ///
+    /// # Errors
+    /// Those of type inference, which would be internal errors.
+    pub fn apply(&self, graph: &Graph) -> Result<Graph, Diagnostic> {
+        let mut result = graph.clone();
+        let integer = |id: NodeId| self.nodes.get(&id).is_some_and(|p| *p != Precision::Float);
+        let order = graph.topological().unwrap_or_default();
+        let nodes: Vec<NodeId> = order.into_iter().filter(|id| integer(*id)).collect();
+        for &id in &nodes {
+            self.layer_constants(graph, &mut result, id)?;
+        }
+        // Where each value is first read or made decides the order in which the conversions are made.
+        let mut wrapped: BTreeMap<ValueId, ()> = BTreeMap::new();
+        for &id in &nodes {
+            let node = graph.node(id);
+            let rule = node.op.operator().quantize();
+            let inputs = node.inputs.iter().enumerate();
+            let read = inputs.filter_map(|(i, v)| v.filter(|v| is_activation(graph, rule.role(i), *v)));
+            for value in read.chain(node.outputs.iter().copied()) {
+                if let (Some(activation), None) = (self.values.get(&value), wrapped.insert(value, ())) {
+                    wrap(graph, &mut result, value, activation, &integer)?;
+                }
+            }
+        }
+        Ok(result)
+    }
+
+    /// Weights and bias of a layer as dequantized integers.
+    fn layer_constants(&self, graph: &Graph, result: &mut Graph, id: NodeId) -> Result<(), Diagnostic> {
+        let node = graph.node(id);
+        let rule = node.op.operator().quantize();
+        for i in 0..node.inputs.len().max(3) {
+            let input = node.inputs.get(i).copied().flatten();
+            let replaced = match (rule.role(i), self.weights.get(&(id, i)), input) {
+                (InputRole::Weight { .. }, Some(weights), Some(value)) => {
+                    let name = graph.value(value).name.clone();
+                    Some(dequantized_weights(result, &name, weights)?)
+                }
+                (InputRole::Bias, ..) if rule.inputs.get(i) == Some(&InputRole::Bias) => {
+                    self.bias(graph, result, id, input)?
+                }
+                _ => None,
+            };
+            if let Some(replaced) = replaced {
+                let inputs = &mut result.node_mut(id).inputs;
+                inputs.resize(inputs.len().max(i + 1), None);
+                inputs[i] = Some(replaced);
+            }
+        }
+        Ok(())
+    }
+
+    /// `round((bias + correction) / (scale_x * scale_w))`, dequantized; `None` where there is neither.
+    fn bias(
+        &self,
+        graph: &Graph,
+        result: &mut Graph,
+        id: NodeId,
+        input: Option<ValueId>,
+    ) -> Result<Option<ValueId>, Diagnostic> {
+        let correction = self.corrections.get(&id);
+        if input.is_none() && correction.is_none() {
+            return Ok(None);
+        }
+        let Some(scales) = self.bias_scales(graph, id) else { return Ok(None) };
+        let floats = input.and_then(|v| graph.constant(v)).map(|t| t.to_f32s()).unwrap_or_default();
+        let pick =
+            |list: &[f64], c: usize| list.get(if list.len() == 1 { 0 } else { c }).copied().unwrap_or(0.0);
+        let floats: Vec<f64> = floats.into_iter().map(f64::from).collect();
+        let steps: Vec<i32> = scales
+            .iter()
+            .enumerate()
+            .map(|(c, scale)| {
+                let real = pick(&floats, c) + correction.map_or(0.0, |list| pick(list, c));
+                (real / scale).round_ties_even().clamp(i32::MIN as f64, i32::MAX as f64) as i32
+            })
+            .collect();
+        let name =
+            input.map_or_else(|| format!("{}/bias", graph.node(id).name), |v| graph.value(v).name.clone());
+        let integers =
+            result.add_constant(&format!("{name}_quantized"), Tensor::from_i32(&[steps.len()], &steps));
+        let scales: Vec<f32> = scales.iter().map(|s| *s as f32).collect();
+        let scale = result.add_constant(&format!("{name}_scale"), Tensor::from_f32(&[scales.len()], &scales));
+        dequantize(result, &name, vec![Some(integers), Some(scale)], 0).map(Some)
+    }
+
+    /// The unit of a layer's bias, for each output channel: `scale_x * scale_w`.
+    pub fn bias_scales(&self, graph: &Graph, id: NodeId) -> Option<Vec<f64>> {
+        let x = graph.node(id).inputs[0].and_then(|v| self.values.get(&v))?.params.scale[0] as f64;
+        let input = graph.node(id).inputs.iter().position(|v| *v == weight(graph, id).map(|w| w.0))?;
+        let weights = self.weights.get(&(id, input))?;
+        Some(weights.params.scale.iter().map(|&w| x * w as f64).collect())
+    }
+}
+
+/// Puts a QuantizeLinear and a DequantizeLinear behind a value. Behind an integer layer everybody reads the
+/// DequantizeLinear; behind a float one, or an input of the model, only the integer layers do.
+fn wrap(
+    graph: &Graph,
+    result: &mut Graph,
+    value: ValueId,
+    activation: &Activation,
+    integer: &dyn Fn(NodeId) -> bool,
+) -> Result<(), Diagnostic> {
+    let name = graph.value(value).name.clone();
+    let params = &activation.params;
+    let scale = result.add_constant(&format!("{name}_scale"), Tensor::from_f32(&[], &params.scale[..1]));
+    let zero_point = Tensor::from_i8(&[], &[params.zero_point[0] as i8]);
+    let zero_point = result.add_constant(&format!("{name}_zero_point"), zero_point);
+    let readers = graph.consumers(value);
+    let integers = match graph.constant(value) {
+        Some(constant) => {
+            let steps: Vec<i8> = constant.to_f32s().iter().map(|v| params.quantize(*v)).collect();
+            result.add_constant(&format!("{name}_quantized"), Tensor::from_i8(constant.shape(), &steps))
+        }
+        None => {
+            let op = Op::QuantizeLinear(QuantizeLinear { axis: 1, elem: ElemType::I8 });
+            let origin = Origin { nodes: vec![], op_type: "QuantizeLinear".into() };
+            let inputs = vec![Some(value), Some(scale), Some(zero_point)];
+            result.insert(&format!("{name}_quantized"), op, inputs, origin)?
+        }
+    };
+    let real = dequantize(result, &name, vec![Some(integers), Some(scale), Some(zero_point)], 1)?;
+    let made_of_integers = graph.producer(value).is_some_and(|(id, _)| integer(id));
+    for (id, i) in readers {
+        let rule = graph.node(id).op.operator().quantize();
+        let reads_integers = integer(id) && is_activation(graph, rule.role(i), value);
+        if made_of_integers || reads_integers {
+            result.node_mut(id).inputs[i] = Some(real);
+        }
+    }
+    if made_of_integers && graph.outputs.contains(&value) {
+        // The model's output keeps its name.
+        result.value_mut(real).name = name.clone();
+        result.value_mut(value).name = format!("{name}_real");
+        result.outputs.iter_mut().filter(|o| **o == value).for_each(|o| *o = real);
+    }
+    Ok(())
+}
+
+fn dequantized_weights(result: &mut Graph, name: &str, weights: &Weights) -> Result<ValueId, Diagnostic> {
+    let channels = weights.params.channels();
+    let integers = result.add_constant(&format!("{name}_quantized"), weights.integers.clone());
+    let scale = Tensor::from_f32(&[channels], &weights.params.scale);
+    let scale = result.add_constant(&format!("{name}_scale"), scale);
+    let zero_point = Tensor::from_i8(&[channels], &vec![0; channels]);
+    let zero_point = result.add_constant(&format!("{name}_zero_point"), zero_point);
+    let axis = weights.params.axis.unwrap_or(0) as i64;
+    dequantize(result, name, vec![Some(integers), Some(scale), Some(zero_point)], axis)
+}
+
+fn dequantize(
+    result: &mut Graph,
+    name: &str,
+    inputs: Vec<Option<ValueId>>,
+    axis: i64,
+) -> Result<ValueId, Diagnostic> {
+    let origin = Origin { nodes: vec![], op_type: "DequantizeLinear".into() };
+    result.insert(
+        &format!("{name}_dequantized"),
+        Op::DequantizeLinear(DequantizeLinear { axis }),
+        inputs,
+        origin,
+    )
+}
