@@ -244,6 +244,9 @@ fn images_are_scaled_as_stated() {
     assert_eq!((grey[0], grey[15]), (94.0, 107.0), "BT.601: 93.839 and 107.28");
 }
 
+/// Path of the data, the model's inputs, options, and what the error must say.
+type Row<'a> = (PathBuf, &'a [Port], &'a [&'a str], &'a [&'a str]);
+
 #[test]
 fn what_is_wrong_with_data_is_said_with_the_way_out() {
     let folder = Folder::new();
@@ -258,7 +261,7 @@ fn what_is_wrong_with_data_is_said_with_the_way_out() {
     folder.write("broken/a.png", b"\x89PNG and no more");
     folder.write("cases/input_0.pb", &pb_of(&counting(&[1, 2])));
     let fortran = npy_f32(&[4, 2], "True", (0..8).map(|v| (v as f32).to_le_bytes()), '<');
-    let rows: &[(PathBuf, &[Port], &[&str], &[&str])] = &[
+    let rows: &[Row] = &[
         (folder.path("none.npz"), &one, &[], &["E0603", "no such file", ".npz (one array"]),
         (folder.path("empty"), &one, &[], &["E0603", "no samples", "= help"]),
         (folder.write("text.txt", b"1,2"), &one, &[], &["E0603", "no kind of data"]),
