@@ -104,7 +104,7 @@ pub fn graph(
     Ok(graph)
 }
 
-/// [`graph`] before `quant`: fused, in floats, or with the quantization nodes of the file. What is calibrated, pruned and
+/// [`graph()`] before `quant`: fused, in floats, or with the quantization nodes of the file. What is calibrated, pruned and
 /// exported.
 ///
 /// # Errors
