@@ -1,8 +1,10 @@
 //! Model files: reading, data beside them, options from flags.
 
 use clap::Args;
+use kiln_compiler::diag::Diagnostics;
 use kiln_compiler::driver::{self, Artifact, Options};
-use kiln_compiler::files;
+use kiln_compiler::graph::{self, Graph, ImportOptions};
+use kiln_compiler::{files, lower, onnx};
 use kiln_runtime_core::Family;
 use std::path::{Path, PathBuf};
 
@@ -54,6 +56,22 @@ impl ModelArgs {
         };
         let folder = self.model.parent().unwrap_or(Path::new("."));
         driver::compile(&bytes, &mut files::external(folder), &options).map_err(|d| d.to_string())
+    }
+}
+
+impl ModelArgs {
+    /// The graph as the file has it, before any rewrite.
+    ///
+    /// # Errors
+    /// The diagnostics, as text.
+    pub fn import(&self) -> Result<Graph, String> {
+        let fail = |d: Diagnostics| d.to_string();
+        let bytes =
+            std::fs::read(&self.model).map_err(|e| format!("error: `{}`: {e}", self.model.display()))?;
+        let folder = self.model.parent().unwrap_or(Path::new("."));
+        let model = onnx::read(&bytes, &mut files::external(folder)).map_err(fail)?;
+        let options = ImportOptions { batch: self.batch, shapes: self.shapes.iter().cloned().collect() };
+        graph::import(&model, &options, &lower::evaluate).map_err(fail)
     }
 }
 

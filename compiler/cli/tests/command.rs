@@ -75,13 +75,35 @@ fn run_prints_and_writes_outputs() {
 }
 
 #[test]
-fn evaluate_measures_accuracy() {
-    let arguments = ["--data", &model("digits.npz"), "--reference", &model("digits.onnx"), "--json"];
-    let text = succeeds(&[&["evaluate", &model("digits.int8.onnx")][..], &arguments].concat());
-    let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-    let (ours, float) =
-        (json["compiled"].as_f64().expect("a number"), json["float"].as_f64().expect("a number"));
-    assert!(ours > 0.95 && (ours - float).abs() < 0.005, "{text}");
+fn evaluate_compares_with_the_float_model() {
+    let int8 = model("digits.int8.onnx");
+    let (data, float) = (model("digits.npz"), model("digits.onnx"));
+    let of = |words: &[&str]| succeeds(&[&["evaluate", &int8, "--data", &data][..], words].concat());
+    let text = of(&["--reference", &float, "--layers", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&text).expect("one object");
+    let number = |key: &str| json[key].as_f64().unwrap_or_else(|| panic!("{key}: {text}"));
+    assert_eq!((json["n"].as_u64(), json["metric"].as_str()), (Some(360), Some("accuracy")));
+    assert!(number("compiled") > 0.95 && (number("compiled") - number("float")).abs() < 0.005, "{text}");
+    assert!(number("argmax_agreement") > 0.99 && number("snr_db") > 40.0, "{text}");
+    assert!(json["layers"].as_array().is_some_and(|l| l.len() > 8), "{text}");
+    assert_eq!(
+        of(&["--reference", &float, "--threads", "1"]),
+        of(&["--reference", &float, "--threads", "3"])
+    );
+    let alone: serde_json::Value = serde_json::from_str(&of(&["--json"])).expect("one object");
+    assert!(alone["float"].is_null() && alone["snr_db"].is_null() && alone["compiled"].is_number());
+    let same = succeeds(&["evaluate", &float, "--data", &data]);
+    assert!(same.contains("the same values") && same.contains("note: the model computes in f32"), "{same}");
+}
+
+#[test]
+fn evaluate_refuses_with_a_way_out() {
+    let int8 = model("digits.int8.onnx");
+    let refuse = |words: &[&str]| fails(&[&["evaluate", &int8][..], words].concat());
+    assert!(refuse(&["--data", &model("digits.npz"), "--layers"]).contains("--reference"));
+    assert!(refuse(&["--data", &model("digits.npz"), "--output", "y"]).contains("`probabilities`"));
+    assert!(refuse(&["--data", &model("none.npz")]).starts_with("error[E0603]"));
+    assert!(refuse(&["--data", &model("digits.npz"), "--task", "regression"]).starts_with("error[E0606]"));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Runs a program on the host with the runtime's own kernels.
 
-use super::{Program, Step};
+use super::{Port, Program, Step};
 use crate::diag::Diagnostic;
-use crate::kernels::Kernel;
+use crate::kernels::{ConstData, Kernel};
 use crate::tensor::Tensor;
 use kiln_runtime_core::{Block, view, view_mut};
 
@@ -70,28 +70,58 @@ pub fn run_placed(
     inputs: &[Tensor],
     observe: &mut dyn FnMut(&Step, &[Block]),
 ) -> Result<Vec<Tensor>, Diagnostic> {
-    check_inputs(program, inputs)?;
-    let mut mem = vec![Block::ZERO; placement.arena.div_ceil(16)];
-    for (port, tensor) in program.inputs.iter().zip(inputs) {
-        let at = placement.buffers[port.buffer.0];
-        let bytes = tensor.bytes();
-        view_mut::<u8>(&mut mem)[at..at + bytes.len()].copy_from_slice(bytes);
+    Executor::new(program, placement).run(inputs, observe)
+}
+
+/// A program that is placed once and run as often as there are inputs. Its memory keeps what the last run left, as on the
+/// device.
+pub struct Executor<'a> {
+    program: &'a Program,
+    placement: &'a Placement,
+    /// The calls, with absolute offsets and their tables.
+    calls: Vec<(Kernel, Vec<&'a ConstData>)>,
+    mem: Vec<Block>,
+}
+
+impl<'a> Executor<'a> {
+    /// Memory of zeros, and every call ready.
+    pub fn new(program: &'a Program, placement: &'a Placement) -> Executor<'a> {
+        let call = |(i, step)| (placement.kernel(program, i), program.tables(step));
+        Executor {
+            program,
+            placement,
+            calls: program.steps.iter().enumerate().map(call).collect(),
+            mem: vec![Block::ZERO; placement.arena.div_ceil(16)],
+        }
     }
-    for (index, step) in program.steps.iter().enumerate() {
-        let kernel = placement.kernel(program, index);
-        kernel.run(&mut mem, &program.tables(step));
-        observe(step, &mem);
+
+    /// Computes the outputs. `observe` sees each step after it ran, with the memory.
+    ///
+    /// # Errors
+    /// `E0601`, `E0602` when the number, types or shapes of the inputs differ from the program's.
+    pub fn run(
+        &mut self,
+        inputs: &[Tensor],
+        observe: &mut dyn FnMut(&Step, &[Block]),
+    ) -> Result<Vec<Tensor>, Diagnostic> {
+        check_inputs(self.program, inputs)?;
+        for (port, tensor) in self.program.inputs.iter().zip(inputs) {
+            let at = self.placement.buffers[port.buffer.0];
+            let bytes = tensor.bytes();
+            view_mut::<u8>(&mut self.mem)[at..at + bytes.len()].copy_from_slice(bytes);
+        }
+        for ((kernel, tables), step) in self.calls.iter().zip(&self.program.steps) {
+            kernel.run(&mut self.mem, tables);
+            observe(step, &self.mem);
+        }
+        let bytes = view::<u8>(&self.mem);
+        let output = |port: &Port| {
+            let at = self.placement.buffers[port.buffer.0];
+            let size = self.program.buffers[port.buffer.0].size();
+            Tensor::new(port.ty.clone(), &bytes[at..at + size])
+        };
+        self.program.outputs.iter().map(output).collect()
     }
-    let bytes = view::<u8>(&mem);
-    program
-        .outputs
-        .iter()
-        .map(|port| {
-            let at = placement.buffers[port.buffer.0];
-            let size = program.buffers[port.buffer.0].size();
-            Tensor::new(port.ty.clone(), bytes[at..at + size].to_vec())
-        })
-        .collect()
 }
 
 fn check_inputs(program: &Program, inputs: &[Tensor]) -> Result<(), Diagnostic> {

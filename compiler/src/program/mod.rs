@@ -6,7 +6,7 @@ mod text;
 mod verify;
 mod view;
 
-pub use interpret::{Placement, run, run_placed};
+pub use interpret::{Executor, Placement, run, run_placed};
 pub use verify::verify;
 pub use view::{View, image, merge_axes};
 

@@ -28,7 +28,7 @@ enum Command {
     Check(check::Check),
     /// Run the compiled program on the host, bit for bit as on the device
     Run(run::Run),
-    /// Accuracy on labelled data
+    /// Accuracy on samples, float against compiled
     Evaluate(evaluate::Evaluate),
     /// Build firmware, run it in QEMU: instructions, flash, RAM, stack
     Bench(bench::Bench),
