@@ -10,6 +10,7 @@ use crate::graph::{self, Graph, ImportOptions};
 use crate::onnx::{self, External};
 use crate::plan::{self, Plan};
 use crate::program::{self, Program};
+use crate::quant::Removed;
 use crate::{lower, passes, quant, select};
 use kiln_runtime_core::Family;
 use std::collections::BTreeMap;
@@ -70,7 +71,7 @@ pub struct Artifact {
 /// What is wrong with the model, all that can be known at once.
 pub fn compile(bytes: &[u8], external: External, options: &Options) -> Result<Artifact, Diagnostics> {
     let mut stages = vec![];
-    let graph = graph(bytes, external, options, &mut stages)?;
+    let (graph, removed) = graph(bytes, external, options, &mut stages)?;
     let program = select::select(lower::lower(&graph)?, options.family);
     program::verify(&program)
         .map_err(|e| Diagnostic::new("E0903", format!("internal error after `select`: {e}")))?;
@@ -79,13 +80,13 @@ pub fn compile(bytes: &[u8], external: External, options: &Options) -> Result<Ar
         .map_err(|e| Diagnostic::new("E0904", format!("internal error after planning: {e}")))?;
     let name = options.name.clone().unwrap_or_else(|| graph.name.clone());
     let code = codegen::generate(&program, &plan, &codegen::Options { name, source: options.source.clone() });
-    let report = Report::new(&program, &plan, &code);
+    let report = Report { removed, ..Report::new(&program, &plan, &code) };
     let Code { module, text, weights_file, weights } = code;
     Ok(Artifact { module, text, weights_file, weights, report, graph, program, plan, stages })
 }
 
 /// The first half: reads, imports and rewrites a model. `stages` receives the text after each step, also of those before an
-/// error.
+/// error. Also says which channels were removed.
 ///
 /// # Errors
 /// As [`compile`].
@@ -94,14 +95,18 @@ pub fn graph(
     external: External,
     options: &Options,
     stages: &mut Vec<(String, String)>,
-) -> Result<Graph, Diagnostics> {
+) -> Result<(Graph, Vec<Removed>), Diagnostics> {
     let mut graph = float_graph(bytes, external, options, stages)?;
     quant::integers(&mut graph)?;
     graph::verify(&graph)
         .map_err(|e| Diagnostic::new("E0902", format!("internal error after `quant`: {e}")))?;
     stages.push(("quant".to_owned(), graph.to_string()));
     passes::run(&mut graph, &passes::cleanup_passes(), stages)?;
-    Ok(graph)
+    let removed = quant::remove_constant_channels(&mut graph)?;
+    graph::verify(&graph)
+        .map_err(|e| Diagnostic::new("E0902", format!("internal error after `constant_channels`: {e}")))?;
+    stages.push(("constant_channels".to_owned(), graph.to_string()));
+    Ok((graph, removed))
 }
 
 /// [`graph()`] before `quant`: fused, in floats, or with the quantization nodes of the file. What is calibrated, pruned and

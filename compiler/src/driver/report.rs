@@ -5,6 +5,7 @@ use crate::json::Json;
 use crate::kernels::Kernel;
 use crate::plan::Plan;
 use crate::program::{Port, Program};
+use crate::quant::Removed;
 use std::fmt;
 
 /// The cost of one kernel call.
@@ -53,6 +54,8 @@ pub struct Report {
     pub proven_accumulators: usize,
     /// Multiply-accumulates that are computed in f32.
     pub float_macs: u64,
+    /// Channels that no input moves, and what fed only them: not in the program any more.
+    pub removed: Vec<Removed>,
 }
 
 impl Report {
@@ -89,6 +92,7 @@ impl Report {
             macs: program.macs(),
             proven_accumulators: steps().filter(integer).count(),
             float_macs: steps().filter(float).map(Kernel::macs).sum(),
+            removed: vec![],
             layers,
         }
     }
@@ -123,9 +127,21 @@ impl Report {
             ("macs", self.macs.into()),
             ("float_macs", self.float_macs.into()),
             ("proven_accumulators", self.proven_accumulators.into()),
+            ("removed", self.removed.iter().map(removed).collect()),
             ("layers", layers.collect()),
         ])
     }
+}
+
+fn removed(r: &Removed) -> Json {
+    Json::Object(vec![
+        ("name", (&r.layer).into()),
+        ("channels", r.channels.into()),
+        ("constant", r.constant.into()),
+        ("removed", r.removed.into()),
+        ("macs_before", r.macs_before.into()),
+        ("macs_after", r.macs_after.into()),
+    ])
 }
 
 fn port(port: &Port) -> Json {
@@ -174,6 +190,17 @@ impl fmt::Display for Report {
         )?;
         writeln!(f, "flash  {} bytes of tables", self.flash)?;
         writeln!(f, "MACs   {}", self.macs)?;
+        let sum = |f: &dyn Fn(&Removed) -> u64| self.removed.iter().map(f).sum::<u64>();
+        if !self.removed.is_empty() {
+            writeln!(
+                f,
+                "{} channels are constant; {} went, with what fed only them: {} of {} MACs are left in these layers",
+                sum(&|r| r.constant as u64),
+                sum(&|r| r.removed as u64),
+                sum(&|r| r.macs_after),
+                sum(&|r| r.macs_before),
+            )?;
+        }
         if self.proven_accumulators > 0 {
             writeln!(
                 f,

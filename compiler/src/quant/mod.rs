@@ -10,6 +10,7 @@
 
 mod annotate;
 mod apply;
+mod constant_channels;
 mod islands;
 mod samples;
 mod scheme;
@@ -17,6 +18,7 @@ mod sites;
 mod trace;
 mod unsigned;
 
+pub use constant_channels::{Removed, remove_constant_channels};
 pub use samples::{Load, Samples};
 pub use scheme::{
     Activation, Precision, Scheme, WEIGHT_MAX, Weights, extent, int8_params, nearest, per_channel,
