@@ -114,8 +114,8 @@ impl Groups {
             .filter(|&o| self.is_needed(layer.y, o) && bounds.constant(layer.y, o).is_none())
             .collect();
         let mut news = false;
-        for i in 0..layer.inputs {
-            if self.is_needed(layer.x, i) || foldable[i] {
+        for (i, folds) in foldable.iter().enumerate() {
+            if *folds || self.is_needed(layer.x, i) {
                 continue;
             }
             if moving.iter().any(|&o| layer.weights(o, i).iter().any(|w| *w != 0)) {
