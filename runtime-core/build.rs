@@ -9,6 +9,11 @@ fn main() {
     println!("cargo::rustc-check-cfg=cfg(kiln_kernels, values(\"dsp\", \"plain\"))");
     let family = family();
     println!("cargo::rustc-cfg=kiln_kernels=\"{family}\"");
+    // Assembly for Armv8-M has to name a core with the extension: flags do not reach naked functions.
+    println!("cargo::rustc-check-cfg=cfg(kiln_armv8m)");
+    if std::env::var("TARGET").is_ok_and(|target| target.starts_with("thumbv8m")) {
+        println!("cargo::rustc-cfg=kiln_armv8m");
+    }
     println!("cargo::metadata=KERNELS={family}");
 }
 

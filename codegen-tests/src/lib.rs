@@ -1,5 +1,6 @@
 //! What the tests of generated code share: the zoo, its golden arrays, and comparisons with them.
 
 pub mod build;
+pub mod layers;
 pub mod text;
 pub mod zoo;

@@ -79,7 +79,8 @@ pub fn compile(bytes: &[u8], external: External, options: &Options) -> Result<Ar
     plan::verify(&program, &plan)
         .map_err(|e| Diagnostic::new("E0904", format!("internal error after planning: {e}")))?;
     let name = options.name.clone().unwrap_or_else(|| graph.name.clone());
-    let code = codegen::generate(&program, &plan, &codegen::Options { name, source: options.source.clone() });
+    let code_options = codegen::Options { name, source: options.source.clone(), after_step: None };
+    let code = codegen::generate(&program, &plan, &code_options);
     let report = Report { removed, ..Report::new(&program, &plan, &code) };
     let Code { module, text, weights_file, weights } = code;
     Ok(Artifact { module, text, weights_file, weights, report, graph, program, plan, stages })

@@ -69,6 +69,9 @@ impl Generator<'_> {
                 items.params,
                 step.kernel.rows()
             );
+            if let Some(statement) = &self.options.after_step {
+                let _ = writeln!(text, "{:indent$}{statement}", "");
+            }
         }
         text
     }
@@ -184,7 +187,7 @@ pub(super) fn homes(program: &Program, layers: &[Layer]) -> BTreeMap<ConstId, Ho
 /// Name of the table struct in a layer's module.
 fn group(step: &Step) -> String {
     match step.kernel.tables().and_then(|spec| spec.group) {
-        Some(group) if !group.starts_with("Filter") => snake(group, "tables").to_ascii_uppercase(),
+        Some(group) if !group.contains("Filter") => snake(group, "tables").to_ascii_uppercase(),
         _ => "FILTER".to_owned(),
     }
 }

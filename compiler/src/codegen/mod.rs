@@ -28,6 +28,8 @@ pub struct Options {
     pub name: String,
     /// File name of the model, for the overview.
     pub source: String,
+    /// A statement behind each kernel call, for a bench that times them.
+    pub after_step: Option<String>,
 }
 
 /// Generated text and tables.

@@ -1,7 +1,7 @@
 //! Constant tables on the host, and how each kernel's table struct is put together from them.
 
 use crate::tensor::ElemType;
-use kiln_runtime_core::{Filter, FilterF32};
+use kiln_runtime_core::{DenseFilterDsp, DepthwiseFilterDsp, Filter, FilterDsp, FilterF32};
 
 /// The values of one constant table.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,5 +120,35 @@ impl Tables for FilterF32<'_> {
     type Bound<'a> = FilterF32<'a>;
     fn bind<'a>(consts: &[&'a ConstData]) -> FilterF32<'a> {
         FilterF32 { weights: f32s(consts, 0), bias: f32s(consts, 1) }
+    }
+}
+
+impl Tables for FilterDsp<'_> {
+    const GROUP: Option<&'static str> = Some("FilterDsp");
+    const FIELDS: &'static [(&'static str, ElemType)] =
+        &[("weights", ElemType::U32), ("pairs", ElemType::I32)];
+    type Bound<'a> = FilterDsp<'a>;
+    fn bind<'a>(consts: &[&'a ConstData]) -> FilterDsp<'a> {
+        FilterDsp { weights: u32s(consts, 0), pairs: i32s(consts, 1) }
+    }
+}
+
+impl Tables for DepthwiseFilterDsp<'_> {
+    const GROUP: Option<&'static str> = Some("DepthwiseFilterDsp");
+    const FIELDS: &'static [(&'static str, ElemType)] =
+        &[("weights", ElemType::U32), ("channels", ElemType::I32)];
+    type Bound<'a> = DepthwiseFilterDsp<'a>;
+    fn bind<'a>(consts: &[&'a ConstData]) -> DepthwiseFilterDsp<'a> {
+        DepthwiseFilterDsp { weights: u32s(consts, 0), channels: i32s(consts, 1) }
+    }
+}
+
+impl Tables for DenseFilterDsp<'_> {
+    const GROUP: Option<&'static str> = Some("DenseFilterDsp");
+    const FIELDS: &'static [(&'static str, ElemType)] =
+        &[("weights", ElemType::U32), ("quads", ElemType::I32)];
+    type Bound<'a> = DenseFilterDsp<'a>;
+    fn bind<'a>(consts: &[&'a ConstData]) -> DenseFilterDsp<'a> {
+        DenseFilterDsp { weights: u32s(consts, 0), quads: i32s(consts, 1) }
     }
 }

@@ -102,6 +102,11 @@ macro_rules! kernels {
                 } )* }
             }
 
+            /// What the offset of its scratch is a multiple of. Kernels of the fast families take whole blocks.
+            pub fn scratch_align(&self) -> usize {
+                if self.family() == Family::Plain { 4 } else { size_of::<Block>() }
+            }
+
             /// Constant tables that it takes, `None` for none.
             pub fn tables(&self) -> Option<TableSpec> {
                 match self { $( Kernel::$variant(_) => {
@@ -175,6 +180,28 @@ kernels! {
     RescaleI8 = rescale_i8(RescaleI8) { reads [input: I8], writes [output: I8], overlay true, macs |_p| 0 }
     SoftmaxI8 = softmax_i8(SoftmaxI8) { reads [input: I8], writes [output: I8], tables [[u32]], overlay false, macs |_p| 0 }
     FlipSign = flip_sign(FlipSign) { reads [input: U8], writes [output: U8], overlay true, macs |_p| 0 }
+
+    // int8, cores with the DSP extension
+    Conv2dI8Dsp = conv2d_i8_dsp(Conv2dI8Dsp) {
+        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::FilterDsp<'_>], overlay false,
+        macs |p| p.output.elements() * p.window.height * p.window.width * p.input.channels,
+        family Dsp
+    }
+    PointwiseConv2dI8Dsp = pointwise_conv2d_i8_dsp(PointwiseConv2dI8Dsp) {
+        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::FilterDsp<'_>], overlay false,
+        macs |p| p.output.elements() * p.input.channels,
+        family Dsp
+    }
+    DepthwiseConv2dI8Dsp = depthwise_conv2d_i8_dsp(DepthwiseConv2dI8Dsp) {
+        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::DepthwiseFilterDsp<'_>], overlay false,
+        macs |p| p.output.elements() * p.window.height * p.window.width,
+        family Dsp
+    }
+    FullyConnectedI8Dsp = fully_connected_i8_dsp(FullyConnectedI8Dsp) {
+        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::DenseFilterDsp<'_>], overlay false,
+        macs |p| p.output.elements() * p.input.width * p.input.channels,
+        family Dsp
+    }
 
     // between int8 and f32
     QuantizeF32I8 = quantize_f32_i8(QuantizeF32I8) { reads [input: F32], writes [output: I8], overlay false, macs |_p| 0 }

@@ -79,7 +79,8 @@ fn things(program: &Program, lives: &Lives) -> (Vec<Thing>, Vec<usize>) {
     }
     for (i, step) in program.steps.iter().enumerate() {
         let life = Life { first: i + 1, last: i + 1 };
-        things.push(Thing { members: vec![(step.kernel.scratch_len(), life)], align: 4 });
+        let align = step.kernel.scratch_align();
+        things.push(Thing { members: vec![(step.kernel.scratch_len(), life)], align });
     }
     (things, thing_of)
 }

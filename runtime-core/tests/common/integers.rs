@@ -189,6 +189,83 @@ pub fn kernels(visit: &mut impl Visit) {
     });
 }
 
+/// The kernels for cores with the DSP extension; any words are weights.
+pub fn dsp(visit: &mut impl Visit) {
+    visit.case(Case::<i8, i8>::windowed("conv2d_i8_dsp", |mem, input, output, rows| {
+        let p = Conv2dI8Dsp {
+            input,
+            output,
+            window: WINDOW,
+            dual: true,
+            input_zero_point: ZP_X,
+            output_zero_point: ZP_Y,
+            min: MIN,
+            max: MAX,
+            scratch: SCRATCH,
+        };
+        let (weights, pairs) = (table(8, 2 * 12), [3, -70_000, 1 << 18, 1 << 27, 900, 5, 1 << 17, 1 << 28]);
+        let filter = FilterDsp { weights: &weights, pairs: &pairs };
+        assert_eq!(p.check(&filter, ARENA), Ok(()));
+        conv2d_i8_dsp(mem, &p, rows, &filter);
+    }));
+    visit.case(Case::<i8, i8>::pointwise("pointwise_conv2d_i8_dsp", |mem, input, output, rows| {
+        let p = PointwiseConv2dI8Dsp {
+            input,
+            output,
+            dual: false,
+            output_zero_point: ZP_Y,
+            min: MIN,
+            max: MAX,
+            scratch: SCRATCH,
+        };
+        let (weights, pairs) = (table(9, 2 * 2), [3, -70_000, 1 << 24, 1 << 23, 900, 5, 1 << 25, 1 << 24]);
+        let filter = FilterDsp { weights: &weights, pairs: &pairs };
+        assert_eq!(p.check(&filter, ARENA), Ok(()));
+        pointwise_conv2d_i8_dsp(mem, &p, rows, &filter);
+    }));
+    visit.case(Case::<i8, i8> {
+        output: (5, 7, 8),
+        ..Case::windowed("depthwise_conv2d_i8_dsp", |mem, input, output, rows| {
+            let p = DepthwiseConv2dI8Dsp {
+                input,
+                output,
+                window: Window { dilation_w: 1, ..WINDOW },
+                depth_multiplier: 2,
+                input_zero_point: ZP_X,
+                output_zero_point: ZP_Y,
+                min: MIN,
+                max: MAX,
+                scratch: SCRATCH,
+            };
+            let weights: Vec<u32> = table::<i8>(10, 8 * 6).iter().map(|&w| w as i16 as u16 as u32).collect();
+            let channels: Vec<i32> = BIAS.into_iter().zip(MULTIPLIER).flat_map(|(b, m)| [b, m]).collect();
+            let filter = DepthwiseFilterDsp { weights: &weights, channels: &channels };
+            assert_eq!(p.check(&filter, ARENA), Ok(()));
+            depthwise_conv2d_i8_dsp(mem, &p, rows, &filter);
+        })
+    });
+    visit.case(Case::<i8, i8> {
+        output: (5, 1, 6),
+        dense: true,
+        ..Case::pointwise("fully_connected_i8_dsp", |mem, input, output, rows| {
+            let p = FullyConnectedI8Dsp {
+                input,
+                output,
+                dual: false,
+                output_zero_point: ZP_Y,
+                min: MIN,
+                max: MAX,
+                scratch: SCRATCH,
+            };
+            let weights = table(11, 2 * 32);
+            let quads: Vec<i32> = [BIAS, MULTIPLIER].concat();
+            let filter = DenseFilterDsp { weights: &weights, quads: &quads };
+            assert_eq!(p.check(&filter, ARENA), Ok(()));
+            fully_connected_i8_dsp(mem, &p, rows, &filter);
+        })
+    });
+}
+
 pub fn moves(visit: &mut impl Visit) {
     visit.case(Case::<f32, i8>::pointwise("quantize_f32_i8", |mem, input, output, rows| {
         let p = QuantizeF32I8 { input, output, scale: 0.06, zero_point: 7 };

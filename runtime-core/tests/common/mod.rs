@@ -48,7 +48,7 @@ pub trait Element: Plain + PartialEq + Debug {
 macro_rules! element {
     ($($t:ty),*) => { $( impl Element for $t { fn random(bits: u64) -> Self { bits as $t } } )* };
 }
-element!(i8, u8, i32, i64);
+element!(i8, u8, i32, u32, i64);
 
 impl Element for f32 {
     /// Quarters from -8 to 8, so that sums of products are exact in any order.
@@ -172,6 +172,7 @@ pub trait Visit {
 /// Visits every kernel of the crate.
 pub fn every_kernel(visit: &mut impl Visit) {
     integers::kernels(visit);
+    integers::dsp(visit);
     integers::moves(visit);
     floats::kernels(visit);
     floats::unary(visit);

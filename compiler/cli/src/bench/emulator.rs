@@ -20,6 +20,8 @@ pub struct Report {
     pub stack: u64,
     /// Instructions of the second `invoke`, call to return.
     pub instructions: u64,
+    /// Instructions of each layer, when the model marks them.
+    pub layers: Vec<u64>,
     /// Outputs of the first call, of a fresh model.
     pub first: Vec<Vec<u8>>,
     /// Outputs of the second call.
@@ -79,6 +81,7 @@ fn parse(text: &str, tick_ns: u64) -> Result<Report, String> {
     let mut report = Report::default();
     let (mut empty, mut steady) = ([0u64; 2], [0u64; 2]);
     let mut done = false;
+    let mut marks = vec![];
     for line in text.lines() {
         let (name, value) = line.split_once(' ').unwrap_or((line, ""));
         let number =
@@ -90,6 +93,7 @@ fn parse(text: &str, tick_ns: u64) -> Result<Report, String> {
             "empty_coarse" => empty[1] = number()?,
             "steady_fine" => steady[0] = number()?,
             "steady_coarse" => steady[1] = number()?,
+            "mark" => marks.push(number()?),
             "first" => report.first.push(bytes(value)?),
             "second" => report.second.push(bytes(value)?),
             "done" => done = true,
@@ -102,6 +106,12 @@ fn parse(text: &str, tick_ns: u64) -> Result<Report, String> {
     let ticks = unwrap(steady).saturating_sub(unwrap(empty));
     // The empty function is a call and a return: two instructions that the difference has lost.
     report.instructions = (ticks * tick_ns + INSTRUCTION_NS / 2) / INSTRUCTION_NS + 2;
+    // The last mark shows what a mark costs.
+    if let Some(cost) = marks.pop() {
+        let instructions =
+            |ticks: u64| (ticks.saturating_sub(cost) * tick_ns + INSTRUCTION_NS / 2) / INSTRUCTION_NS;
+        report.layers = marks.into_iter().map(instructions).collect();
+    }
     Ok(report)
 }
 
@@ -124,9 +134,10 @@ mod tests {
     #[test]
     fn a_report_is_read() {
         let text = "ram 00000100\nstack 00000020\nfirst 0aff\nempty_fine 00000008\nempty_coarse 00000000\n\
-                    steady_fine 000000c8\nsteady_coarse 00000000\nsecond 0aff\ndone\n";
+                    steady_fine 000000c8\nsteady_coarse 00000000\nmark 00000068\nmark 00000008\nsecond 0aff\ndone\n";
         let report = parse(text, 40).unwrap();
         assert_eq!((report.ram, report.stack, report.instructions), (256, 32, 62));
+        assert_eq!(report.layers, [30]);
         assert_eq!(report.first, [[0x0a, 0xff]]);
         assert_eq!(report.second, report.first);
     }

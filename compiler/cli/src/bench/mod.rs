@@ -11,6 +11,7 @@ mod targets;
 
 pub use targets::{BOARDS, Board};
 
+use kiln_compiler::codegen;
 use kiln_compiler::driver::Artifact;
 use kiln_compiler::tensor::Tensor;
 use sha2::{Digest, Sha256};
@@ -43,6 +44,17 @@ impl BenchModel {
             inputs: inputs.iter().map(|input| input.bytes().to_vec()).collect(),
             tables: Some(artifact.report.flash as u64),
         }
+    }
+
+    /// The same, marking the end of each step, so that [`BenchResult::steps`] says what each of them takes.
+    pub fn marked(artifact: &Artifact, inputs: &[Tensor]) -> BenchModel {
+        let options = codegen::Options {
+            name: artifact.module.clone(),
+            source: String::new(),
+            after_step: Some("::firmware::mark();".to_owned()),
+        };
+        let code = codegen::generate(&artifact.program, &artifact.plan, &options);
+        BenchModel { text: code.text, ..BenchModel::new(artifact, inputs) }
     }
 }
 
@@ -88,6 +100,8 @@ pub struct BenchResult {
     pub target: &'static str,
     /// Instructions of a steady `invoke`, from call to return.
     pub instructions: u64,
+    /// Instructions of each step, for a model that was [`marked`](BenchModel::marked).
+    pub steps: Vec<u64>,
     /// Bytes of code and of constants that are no tables, for the model and its kernels.
     pub flash_code: u64,
     /// Bytes of constant tables: weights, biases, multipliers.
@@ -141,6 +155,7 @@ pub fn run(models: &[BenchModel], options: &BenchOptions) -> Result<Vec<BenchRes
         Ok(BenchResult {
             target: board.target,
             instructions: report.instructions,
+            steps: report.layers,
             flash_code: flash - tables,
             flash_weights: tables,
             ram_model: report.ram,

@@ -5,6 +5,9 @@ use crate::bench::{self, BenchModel, BenchOptions};
 use crate::model::ModelArgs;
 use crate::target;
 use clap::Args;
+use kiln_compiler::driver::Artifact;
+use kiln_compiler::program::Step;
+use std::fmt;
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
@@ -23,6 +26,9 @@ pub(super) struct Bench {
     /// Seed of random inputs
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Show what each layer takes
+    #[arg(long)]
+    per_layer: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -33,19 +39,72 @@ impl Bench {
         let artifact = self.model.compile_for(None, target::family(&self.target)?)?;
         let inputs = inputs(&artifact.program, &self.inputs, Some(self.seed))?;
         let host: Vec<Vec<u8>> = execute(&artifact, &inputs)?.iter().map(|t| t.bytes().to_vec()).collect();
-        let model = BenchModel::new(&artifact, &inputs);
+        let mut models = vec![BenchModel::new(&artifact, &inputs)];
+        if self.per_layer {
+            models.push(BenchModel::marked(&artifact, &inputs));
+        }
         let options = BenchOptions { opt_level: self.opt_level.clone(), ..BenchOptions::new(&self.target) };
-        let results = bench::run(&[model], &options).map_err(|e| format!("error: {e}"))?;
+        let results = bench::run(&models, &options).map_err(|e| format!("error: {e}"))?;
         let Some(result) = results.first() else { return Err("error: the bench reported nothing".into()) };
-        let json = result.json(artifact.report.macs, &host);
+        let mut json = result.json(artifact.report.macs, &host);
+        let layers = layers(&artifact, results.get(1).map_or(&[], |marked| &marked.steps));
         if self.json {
+            if self.per_layer {
+                json["layers"] = layers.iter().map(Layer::json).collect();
+            }
             println!("{json}");
         } else if let Some(members) = json.as_object() {
             for (name, value) in members {
                 println!("{name:20} {}", value.as_str().map_or(value.to_string(), str::to_string));
             }
+            for layer in &layers {
+                println!("{layer}");
+            }
         }
         // Different bits on the device would break the first promise of all.
         Ok(if result.outputs == host { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// What one step takes.
+struct Layer {
+    name: String,
+    kernel: &'static str,
+    macs: u64,
+    instructions: u64,
+}
+
+fn layers(artifact: &Artifact, instructions: &[u64]) -> Vec<Layer> {
+    let layer = |(step, &instructions): (&Step, &u64)| Layer {
+        name: step.layer.clone(),
+        kernel: step.kernel.function(),
+        macs: step.kernel.macs(),
+        instructions,
+    };
+    artifact.program.steps.iter().zip(instructions).map(layer).collect()
+}
+
+impl Layer {
+    fn per_mac(&self) -> Option<f64> {
+        (self.macs > 0).then(|| (self.instructions as f64 / self.macs as f64 * 1e3).round() / 1e3)
+    }
+
+    fn json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "name": self.name,
+            "kernel": self.kernel,
+            "macs": self.macs,
+            "instructions": self.instructions,
+            "instructions_per_mac": self.per_mac(),
+        })
+    }
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let per_mac = self.per_mac().map_or(String::new(), |x| format!("{x:.3}"));
+        // Exporters chain the names of what they fused: the end of it tells layers apart.
+        let name: String = self.name.chars().take(40).collect();
+        write!(f, "{:>10} {:>9} MACs {per_mac:>7}  {:26} {name}", self.instructions, self.macs, self.kernel)
     }
 }

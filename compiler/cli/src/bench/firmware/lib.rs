@@ -62,7 +62,9 @@ pub fn run(bench: &'static Bench) -> ! {
     report_outputs("first", bench);
     fill_inputs(bench);
     let empty = time(black_box(nothing));
+    restart_marks();
     let steady = time(bench.invoke);
+    report_marks();
     number("empty_fine", empty.0);
     number("empty_coarse", empty.1);
     number("steady_fine", steady.0);
@@ -74,6 +76,44 @@ pub fn run(bench: &'static Bench) -> ! {
 
 #[inline(never)]
 fn nothing() {}
+
+/// Times at which [`mark`] was called, the first of them before the model was.
+static mut MARKS: [u32; 2048] = [0; 2048];
+static mut MARKED: usize = 0;
+
+/// What a model says behind each layer, where layers are timed.
+#[inline(never)]
+pub fn mark() {
+    // SAFETY: one thread.
+    unsafe {
+        if MARKED < 2048 {
+            (&raw mut MARKS).cast::<u32>().add(MARKED).write(ticks().0);
+            MARKED += 1;
+        }
+    }
+}
+
+fn restart_marks() {
+    // SAFETY: one thread.
+    unsafe { MARKED = 0 };
+    mark();
+}
+
+/// Ticks between marks, when a model made any. The two last marks enclose nothing.
+fn report_marks() {
+    // SAFETY: one thread.
+    let (marks, marked) = unsafe { ((&raw const MARKS).cast::<u32>(), MARKED) };
+    if marked < 2 {
+        return;
+    }
+    mark();
+    mark();
+    for i in 0..marked {
+        let at = |i| unsafe { marks.add(i).read() };
+        let next = if i + 1 < marked { i + 1 } else { i + 2 };
+        number("mark", at(next).wrapping_sub(at(next - 1)));
+    }
+}
 
 /// Ticks from the call to the return, with the cost of looking at the timers.
 #[inline(never)]

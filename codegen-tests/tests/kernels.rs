@@ -1,0 +1,98 @@
+//! The kernels of every family against the plain ones: the same bits, on the host and on the device.
+
+use codegen_tests::layers::{Layers, Random, layers};
+use kiln_cli::bench::{self, BOARDS, BenchModel, BenchOptions};
+use kiln_cli::toolchain::{Toolchain, find_program};
+use kiln_compiler::program::{Program, run};
+use kiln_compiler::tensor::Tensor;
+use kiln_compiler::{codegen, plan, program, select};
+use kiln_runtime_core::Family;
+use std::collections::BTreeMap;
+
+/// What the plain kernels compute.
+fn expected(layers: &Layers) -> Vec<Vec<u8>> {
+    program::verify(&layers.program).expect("a correct program");
+    run(&layers.program, &layers.inputs).expect("it runs").iter().map(|t| t.bytes().to_vec()).collect()
+}
+
+/// The program for a family, which exchanges every layer.
+fn selected(layers: &Layers, family: Family) -> Program {
+    let program = select::select(layers.program.clone(), family);
+    program::verify(&program).expect("a correct program");
+    assert!(program.const_size() > 0 && program.consts.len() < layers.program.consts.len());
+    program
+}
+
+#[test]
+fn every_layer_has_a_fast_form_of_the_same_bits() {
+    let mut random = Random(5);
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    for round in 0..150 {
+        let layers = layers(&mut random, 12, if round % 10 == 0 { 4000 } else { 300 });
+        let expected = expected(&layers);
+        let program = selected(&layers, Family::Dsp);
+        let outputs = run(&program, &layers.inputs).expect("it runs");
+        for (((step, plain), output), expected) in
+            program.steps.iter().zip(&layers.program.steps).zip(outputs).zip(expected)
+        {
+            assert!(output.bytes() == expected, "{:?}\n{:?}", step.kernel, plain.kernel);
+            *seen.entry(step.kernel.function()).or_default() += 1;
+        }
+    }
+    println!("{seen:?}");
+    let dsp =
+        ["conv2d_i8_dsp", "pointwise_conv2d_i8_dsp", "depthwise_conv2d_i8_dsp", "fully_connected_i8_dsp"];
+    assert!(dsp.iter().all(|kernel| seen[kernel] > 100));
+    // A window that reaches no column, or columns of one channel that are dilated.
+    let plain: usize = seen.iter().filter(|(kernel, _)| !dsp.contains(kernel)).map(|(_, n)| n).sum();
+    assert!(plain < 10, "{plain} layers stayed plain");
+}
+
+/// Generated code for a program, as a model of the bench.
+fn model(program: &Program, inputs: &[Tensor], name: &str) -> BenchModel {
+    let plan = plan::plan(program);
+    plan::verify(program, &plan).expect("a correct plan");
+    let options = codegen::Options { name: name.to_owned(), ..codegen::Options::default() };
+    let code = codegen::generate(program, &plan, &options);
+    BenchModel {
+        name: code.module,
+        text: code.text,
+        weights: code.weights.map(|bytes| (code.weights_file, bytes)),
+        inputs: inputs.iter().map(|t| t.bytes().to_vec()).collect(),
+        tables: None,
+    }
+}
+
+#[test]
+fn devices_compute_the_same_bits_as_the_plain_kernels() {
+    let mut random = Random(6);
+    let cases: Vec<Layers> = [2000, 400].map(|size| layers(&mut random, 72, size)).into();
+    for board in BOARDS {
+        let family = kiln_cli::target::family(board.target).expect("a known target");
+        let missing = Toolchain::find(board.target).is_err() || find_program(board.emulator).is_none();
+        if family == Family::Plain || missing {
+            assert!(
+                family == Family::Plain || std::env::var_os("KILN_TEST_ALL").is_none(),
+                "{}",
+                board.target
+            );
+            continue;
+        }
+        for opt_level in ["3", "s"] {
+            let name = |i: usize| format!("layers{i}");
+            let models: Vec<BenchModel> = cases
+                .iter()
+                .enumerate()
+                .map(|(i, case)| model(&selected(case, family), &case.inputs, &name(i)))
+                .collect();
+            let options = BenchOptions { opt_level: opt_level.to_owned(), ..BenchOptions::new(board.target) };
+            let results = bench::run(&models, &options).unwrap_or_else(|e| panic!("{}: {e}", board.target));
+            for (case, result) in cases.iter().zip(results) {
+                let steps = case.program.steps.iter().zip(result.outputs).zip(expected(case));
+                for ((step, output), expected) in steps {
+                    assert!(output == expected, "{} at {opt_level}: {:?}", board.target, step.kernel);
+                }
+            }
+        }
+    }
+}

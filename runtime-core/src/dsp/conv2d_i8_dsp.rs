@@ -1,0 +1,253 @@
+//! int8 convolution, any kernel, stride, dilation and padding.
+//!
+//! ```text
+//! input rows (bytes)  --widen, once a row-->  rows of words in a ring  --four runs a kernel row-->  columns  -->  gemm
+//! ```
+//!
+//! A word of the ring holds two taps of one pixel: two channels, or for an image of one channel two neighbouring columns. Its
+//! rows are padded with the zero point, so that no window knows borders, and pixels lie one after the other: what a kernel
+//! row reads of one output pixel is one run of words, whatever the strides.
+
+use super::FilterDsp;
+use super::gather::{bytes_to_pairs, copy, planes_to_row};
+use super::gemm::Gemm;
+use super::interleave::interleave;
+use super::outside::{self, Outside};
+use super::tiles::{self, Start, buffer_len, flat};
+use super::words::{both_halves, halves};
+use crate::{Block, Image, Window, view_mut};
+use core::ops::Range;
+
+/// Parameters of [`conv2d_i8_dsp`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conv2dI8Dsp {
+    /// Input image, int8.
+    pub input: Image,
+    /// Output image, int8.
+    pub output: Image,
+    /// Kernel extents, strides, dilations and padding. An image of one channel allows no dilation of columns.
+    pub window: Window,
+    /// Whether the weights are packed in the dual way; see [`FilterDsp`].
+    pub dual: bool,
+    /// Zero point of the input, the value of padding.
+    pub input_zero_point: i8,
+    /// Zero point of the output.
+    pub output_zero_point: i8,
+    /// Smallest output.
+    pub min: i8,
+    /// Largest output.
+    pub max: i8,
+    /// Byte offset of [`Conv2dI8Dsp::scratch_len`] bytes, a multiple of 16: the ring of rows, and the columns of four pixels.
+    pub scratch: usize,
+}
+
+/// The ring of rows and the runs that windows read of it.
+#[derive(Clone, Copy)]
+struct Ring {
+    /// Rows.
+    rows: usize,
+    /// Words of a row.
+    words: usize,
+    /// Whether a word holds two columns of the only channel, not two channels of a column.
+    columns: bool,
+    /// Columns that windows reach, padding included.
+    reach: usize,
+    /// Words of a pixel: pairs of channels.
+    depth: usize,
+    /// Pairs of columns begin at even columns; where windows begin at odd ones too, those that begin there follow behind
+    /// this many words.
+    phase: usize,
+    /// Runs of a kernel row.
+    runs: usize,
+    /// Words of a run.
+    run: usize,
+    /// Whether tiles run on over the rows of the output.
+    one_run: bool,
+}
+
+impl Conv2dI8Dsp {
+    const fn ring(&self) -> Ring {
+        let w = &self.window;
+        let width = if self.output.width == 0 { 1 } else { self.output.width };
+        let one_run = flat(&self.output) && !width.is_multiple_of(4);
+        // The rows of output that four neighbouring pixels may belong to.
+        let span = if one_run { (width + 2) / width + 1 } else { 1 };
+        let rows = (span - 1) * w.stride_h + w.height.saturating_sub(1) * w.dilation_h + 1;
+        let reach = (width - 1) * w.stride_w + w.width.saturating_sub(1) * w.dilation_w + 1;
+        let (columns, depth) = (self.input.channels == 1, self.input.channels.div_ceil(2));
+        let phase = reach.div_ceil(2);
+        let (words, runs, run) = if columns {
+            let phases = if w.stride_w.is_multiple_of(2) { 1 } else { 2 };
+            (phases * phase, 1, w.width.div_ceil(2))
+        } else if w.dilation_w == 1 {
+            (reach * depth, 1, w.width * depth)
+        } else {
+            (reach * depth, w.width, depth)
+        };
+        Ring { rows, words, columns, reach, depth, phase, runs, run, one_run }
+    }
+
+    /// Words of weights for a pair of output channels.
+    const fn words(&self) -> usize {
+        let ring = self.ring();
+        self.window.height * ring.runs * ring.run
+    }
+
+    /// Bytes of the ring, and behind it of one row of bytes.
+    const fn ring_len(&self) -> (usize, usize) {
+        let ring = self.ring();
+        let bytes = if ring.columns { ring.reach.next_multiple_of(16) } else { 0 };
+        ((4 * ring.rows * ring.words).next_multiple_of(16), bytes)
+    }
+
+    /// Bytes of scratch.
+    pub const fn scratch_len(&self) -> usize {
+        let (ring, row) = self.ring_len();
+        ring + row + 16 * self.words() + buffer_len(&self.output)
+    }
+
+    /// Whether images, tables and scratch fit together in `arena` bytes.
+    pub const fn check(&self, filter: &FilterDsp, arena: usize) -> Result<(), &'static str> {
+        if !self.input.fits(1, arena) || !self.output.fits(1, arena) {
+            return Err("conv2d_i8_dsp: image outside of the arena");
+        }
+        if self.input.channels == 1 && self.window.dilation_w != 1 {
+            return Err("conv2d_i8_dsp: an image of one channel allows no dilation of columns");
+        }
+        if self.input.channels == 0 || self.words() == 0 || self.output.width == 0 {
+            return Err("conv2d_i8_dsp: nothing to compute");
+        }
+        if !outside::fits(self.scratch, self.scratch_len(), arena) {
+            return Err("conv2d_i8_dsp: scratch outside of the arena");
+        }
+        if !filter.fits(self.output.channels, self.words()) {
+            return Err("conv2d_i8_dsp: tables do not fit the output channels");
+        }
+        Ok(())
+    }
+}
+
+/// Computes output `rows` of [`conv2d_i8`](crate::conv2d_i8) with one group and symmetric weights.
+pub fn conv2d_i8_dsp(mem: &mut [Block], p: &Conv2dI8Dsp, rows: Range<usize>, filter: &FilterDsp) {
+    let Some((scratch, mut outside)) = outside::split(mem, p.scratch, p.scratch_len()) else { return };
+    let (ring_len, row_len) = p.ring_len();
+    let Some((ring, rest)) = scratch.split_at_mut_checked(ring_len / 16) else { return };
+    let Some((bytes, rest)) = rest.split_at_mut_checked(row_len / 16) else { return };
+    let Some((columns, buffer)) = rest.split_at_mut_checked(p.words()) else { return };
+    let columns = view_mut::<u32>(columns).as_chunks_mut::<4>().0;
+    let (dual, zero_point) = (p.dual, p.output_zero_point as i32);
+    let gemm = Gemm { filter, dual, zero_point, channels: p.output.channels };
+    let geometry = p.ring();
+    let mut next = rows.start * p.window.stride_h;
+    let mut rows_of_words =
+        Rows { p, geometry, words: view_mut(ring), bytes: view_mut(bytes), next: &mut next };
+    let target = (&p.output, geometry.one_run);
+    let buffers = (columns, view_mut::<i8>(buffer));
+    tiles::run(&gemm, target, rows.clone(), &mut outside, buffers, |outside, start, columns| {
+        rows_of_words.tile(outside, start, columns);
+    });
+    tiles::clamp(&mut outside, &p.output, rows, p.min, p.max);
+}
+
+/// The rows that tiles read.
+struct Rows<'a> {
+    p: &'a Conv2dI8Dsp,
+    geometry: Ring,
+    words: &'a mut [u32],
+    bytes: &'a mut [i8],
+    /// The first row that is not there yet, counted from the top of the padding.
+    next: &'a mut usize,
+}
+
+impl Rows<'_> {
+    /// The columns of one tile.
+    #[inline(always)]
+    fn tile(&mut self, outside: &Outside, start: Start, columns: &mut [[u32; 4]]) {
+        let (w, g) = (&self.p.window, self.geometry);
+        let below = start.x.checked_div(self.p.output.width).unwrap_or(0);
+        let (mut y, mut x) = (start.y + below, start.x - below * self.p.output.width);
+        // Of each pixel the row of the ring and the word in it where the window begins.
+        let mut at = [(0, 0); 4];
+        for (j, at) in at.iter_mut().enumerate() {
+            let column = x * w.stride_w;
+            let word = match g.columns {
+                true => (column & 1) * g.phase + column / 2,
+                false => column * g.depth,
+            };
+            *at = (y * w.stride_h, word);
+            if j + 1 < start.count {
+                x += 1;
+                if x == self.p.output.width {
+                    (y, x) = (y + 1, 0);
+                }
+            }
+        }
+        let [_, _, _, (last, _)] = at;
+        let end = last + w.height.saturating_sub(1) * w.dilation_h;
+        while *self.next <= end {
+            self.widen(outside);
+        }
+        let mut columns = columns.chunks_exact_mut(g.run.max(1));
+        for ky in 0..w.height {
+            let from = at.map(|(row, word)| {
+                let row = (row + ky * w.dilation_h).checked_rem(g.rows).unwrap_or(0);
+                row * g.words + word
+            });
+            for kx in 0..g.runs {
+                let Some(columns) = columns.next() else { return };
+                interleave(self.words, from.map(|at| at + kx * w.dilation_w * g.depth), columns);
+            }
+        }
+    }
+
+    /// Widens the next row of the input, or of the padding.
+    #[inline(never)]
+    fn widen(&mut self, outside: &Outside) {
+        let (p, w, g) = (self.p, &self.p.window, self.geometry);
+        let padded = *self.next;
+        *self.next += 1;
+        // A stride beyond the kernel's height leaves rows that no window reads.
+        let read = |ky: usize| {
+            padded >= ky * w.dilation_h && (padded - ky * w.dilation_h).is_multiple_of(w.stride_h)
+        };
+        if !(0..w.height).any(read) {
+            return;
+        }
+        let from = padded.checked_rem(g.rows).unwrap_or(0) * g.words;
+        let Some(to) = self.words.get_mut(from..).and_then(|words| words.get_mut(..g.words)) else { return };
+        let row = padded.checked_sub(w.pad_top).filter(|&row| row < p.input.height);
+        let Some(row) = row else {
+            to.fill(both_halves(p.input_zero_point));
+            return;
+        };
+        let left = w.pad_left.min(g.reach);
+        let inside = p.input.width.min(g.reach - left);
+        if g.columns {
+            let Some(bytes) = self.bytes.get_mut(..g.reach) else { return };
+            bytes.fill(p.input_zero_point);
+            let Some(middle) = bytes.get_mut(left..left + inside) else { return };
+            copy(outside, p.input.row(row), p.input.layout.col, middle);
+            for (phase, to) in to.chunks_exact_mut(g.phase.max(1)).enumerate() {
+                bytes_to_pairs(bytes.get(phase..).unwrap_or(&[]), to);
+            }
+            return;
+        }
+        let pad = both_halves(p.input_zero_point);
+        to.iter_mut().take(left * g.depth).for_each(|word| *word = pad);
+        to.iter_mut().skip((left + inside) * g.depth).for_each(|word| *word = pad);
+        let Some(middle) = to.get_mut(left * g.depth..(left + inside) * g.depth) else { return };
+        for pair in 0..g.depth {
+            let plane = |c: usize| p.input.row(row) + c.min(p.input.channels - 1) * p.input.layout.chan;
+            let (a, b) = (plane(2 * pair), plane(2 * pair + 1));
+            let to = middle.get_mut(pair..).unwrap_or(&mut []);
+            if p.input.layout.col == 1 {
+                planes_to_row(outside.get(a, inside), outside.get(b, inside), to, g.depth);
+            } else {
+                for (x, word) in to.iter_mut().step_by(g.depth).enumerate() {
+                    let at = x * p.input.layout.col;
+                    *word = halves(outside.byte(a + at), outside.byte(b + at));
+                }
+            }
+        }
+    }
+}

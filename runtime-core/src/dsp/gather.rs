@@ -1,0 +1,194 @@
+//! From bytes to what the micro-kernel reads: words of two taps, four pixels side by side.
+
+use super::outside::Outside;
+use super::words::{both_halves, even, halves, high_halves, low_halves, odd, word};
+
+/// Four pixels of two planes as four words, the first plane low.
+#[inline(always)]
+fn pair(a: u32, b: u32) -> [u32; 4] {
+    let (a02, a13, b02, b13) = (even(a), odd(a), even(b), odd(b));
+    [low_halves(a02, b02), low_halves(a13, b13), high_halves(a02, b02), high_halves(a13, b13)]
+}
+
+/// Four neighbouring pixels of `channels` planes, `plane` bytes apart, as columns of two channels a word. The word of an odd
+/// last channel holds it twice: its weight is zero. Nothing is written when the lengths do not fit.
+#[inline(never)]
+pub(super) fn planes_to_columns(source: &[i8], plane: usize, channels: usize, columns: &mut [[u32; 4]]) {
+    let Some(last) = channels.checked_sub(1) else { return };
+    if columns.len() != channels.div_ceil(2) || last * plane + 4 > source.len() {
+        return;
+    }
+    let mut from = source.as_ptr();
+    let Some((pairs, rest)) = columns.split_at_mut_checked(channels / 2) else { return };
+    for to in pairs {
+        *to = load_pair(&mut from, plane);
+    }
+    if let [to] = rest {
+        // A step of 0: the same plane twice.
+        *to = load_pair(&mut from, 0);
+    }
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    fn load_pair(from: &mut *const i8, plane: usize) -> [u32; 4] {
+        // SAFETY: the caller steps through the planes `0..channels`, and the last one has four bytes inside of `source`.
+        // The pointer that is left behind the last pair is not read: `wrapping_add` makes it.
+        unsafe {
+            let a = from.cast::<u32>().read_unaligned().to_le();
+            let b = from.wrapping_add(plane).cast::<u32>().read_unaligned().to_le();
+            *from = from.wrapping_add(2 * plane);
+            pair(a, b)
+        }
+    }
+}
+
+/// A row of two planes as words, `step` words apart, the first plane low.
+#[inline(never)]
+pub(super) fn planes_to_row(a: &[i8], b: &[i8], to: &mut [u32], step: usize) {
+    let n = a.len();
+    if n == 0 || b.len() != n || (n - 1) * step >= to.len() {
+        return;
+    }
+    let (a_words, a_rest) = a.as_chunks::<4>();
+    let (b_words, b_rest) = b.as_chunks::<4>();
+    let mut at = to.as_mut_ptr();
+    let mut put = |value: u32| {
+        // SAFETY: called once for each of the `n` pixels, so that `at` stays below `(n - 1) * step` while it is written.
+        #[allow(unsafe_code)]
+        unsafe {
+            at.write(value);
+        }
+        at = at.wrapping_add(step);
+    };
+    for (&a, &b) in a_words.iter().zip(b_words) {
+        let [p, q, r, s] = pair(word(a), word(b));
+        put(p);
+        put(q);
+        put(r);
+        put(s);
+    }
+    for (&a, &b) in a_rest.iter().zip(b_rest) {
+        put(halves(a, b));
+    }
+}
+
+/// Neighbouring bytes in pairs: the words `[b0 b1] [b2 b3] ..`. A last byte without a partner is doubled: the weight of its
+/// partner is zero.
+#[inline(never)]
+pub(super) fn bytes_to_pairs(bytes: &[i8], to: &mut [u32]) {
+    let (words, rest) = bytes.as_chunks::<4>();
+    let (pairs, last) = to.as_chunks_mut::<2>();
+    for (&bytes, pair) in words.iter().zip(pairs.iter_mut()) {
+        let (b02, b13) = (even(word(bytes)), odd(word(bytes)));
+        *pair = [low_halves(b02, b13), high_halves(b02, b13)];
+    }
+    let left = pairs.get_mut(words.len()..).unwrap_or(&mut []).as_flattened_mut().iter_mut().chain(last);
+    for (bytes, to) in rest.chunks(2).zip(left) {
+        *to = match *bytes {
+            [a, b] => halves(a, b),
+            [a] => both_halves(a),
+            _ => 0,
+        };
+    }
+}
+
+/// Copies bytes that lie `step` apart.
+#[inline(always)]
+pub(super) fn copy(outside: &Outside, from: usize, step: usize, to: &mut [i8]) {
+    if step == 1 {
+        let (source, n) = (outside.get(from, to.len()), to.len());
+        copy_rows((source, n), (to, n), 1, n);
+    } else {
+        for (x, to) in to.iter_mut().enumerate() {
+            *to = outside.byte(from + x * step);
+        }
+    }
+}
+
+/// Copies `rows` rows of `columns` bytes, each so many bytes behind the one before it as its side says. Word by word: LLVM
+/// would make a `memcpy` of a safe loop, and that takes 200 instructions for 24 bytes on bare metal. Nothing is written when
+/// the lengths do not fit.
+#[inline(never)]
+#[allow(unsafe_code)]
+pub(super) fn copy_rows(
+    (from, from_step): (&[i8], usize),
+    (to, to_step): (&mut [i8], usize),
+    rows: usize,
+    columns: usize,
+) {
+    let Some(last) = rows.checked_sub(1) else { return };
+    if last * from_step + columns > from.len() || last * to_step + columns > to.len() {
+        return;
+    }
+    let (mut source, mut target) = (from.as_ptr(), to.as_mut_ptr());
+    for _ in 0..rows {
+        // SAFETY: the last row ends inside of both slices, as was compared above; so does every row before it.
+        unsafe {
+            let mut x = 0;
+            while x + 4 <= columns {
+                let word = source.add(x).cast::<u32>().read_unaligned();
+                target.add(x).cast::<u32>().write_unaligned(word);
+                x += 4;
+            }
+            if x < columns && columns >= 4 {
+                // The last word overlaps the one before it.
+                let word = source.add(columns - 4).cast::<u32>().read_unaligned();
+                target.add(columns - 4).cast::<u32>().write_unaligned(word);
+            } else {
+                while x < columns {
+                    target.add(x).write(source.add(x).read());
+                    x += 1;
+                }
+            }
+        }
+        (source, target) = (source.wrapping_add(from_step), target.wrapping_add(to_step));
+    }
+}
+
+/// Bytes as halves, four bytes as the words `[b0 b2] [b1 b3]`; missing bytes are zeros. Words behind them stay.
+pub(super) fn bytes_to_halves(bytes: &[i8], to: &mut [u32]) {
+    let (words, rest) = bytes.as_chunks::<4>();
+    let mut last = [0; 4];
+    last.iter_mut().zip(rest).for_each(|(to, &byte)| *to = byte);
+    let last = if rest.is_empty() { None } else { Some(&last) };
+    for (&bytes, to) in words.iter().chain(last).zip(to.as_chunks_mut::<2>().0) {
+        *to = [even(word(bytes)), odd(word(bytes))];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn planes_become_columns() {
+        let source: [i8; 12] = [1, -2, 3, -4, 5, -6, 7, -8, 9, -10, 11, -12];
+        let mut columns = [[0; 4]; 2];
+        planes_to_columns(&source, 4, 3, &mut columns);
+        let first = [halves(1, 5), halves(-2, -6), halves(3, 7), halves(-4, -8)];
+        assert_eq!(columns, [first, [both_halves(9), both_halves(-10), both_halves(11), both_halves(-12)]]);
+        let mut untouched = [[7; 4]; 2];
+        planes_to_columns(&source[1..], 4, 3, &mut untouched);
+        assert_eq!(untouched, [[7; 4]; 2]);
+    }
+
+    #[test]
+    fn rows_become_words() {
+        let (a, b): ([i8; 6], [i8; 6]) = ([1, 2, 3, 4, 5, -6], [-1, -2, -3, -4, -5, 6]);
+        let mut to = [0; 11];
+        planes_to_row(&a, &b, &mut to, 2);
+        for x in 0..6 {
+            assert_eq!(to[2 * x], halves(a[x], b[x]));
+        }
+        assert!(to.iter().skip(1).step_by(2).all(|&w| w == 0));
+        for n in 0..=7 {
+            let bytes = [9, -8, 7, -6, 5, -4, 3];
+            let mut words = [0; 4];
+            bytes_to_pairs(&bytes[..n], &mut words[..n.div_ceil(2)]);
+            for i in 0..n.div_ceil(2) {
+                let second = if 2 * i + 1 < n { bytes[2 * i + 1] } else { bytes[2 * i] };
+                assert_eq!(words[i], halves(bytes[2 * i], second), "{n}");
+            }
+        }
+    }
+}

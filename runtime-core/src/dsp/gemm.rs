@@ -1,0 +1,269 @@
+//! The micro-kernel of all convolutions: every output channel of four pixels, two channels at a time.
+//!
+//! ```text
+//! r0  weights, run through all pairs     r2..r5  S of pixel 0..3 (even channel)      r10  word of weights
+//! r1  x, rewound for each pair           r6..r9  T of pixel 0..3 (odd channel)       r11  its even bytes as halves
+//! r12, lr  words of two pixels
+//!
+//! for each pair of channels:                               pairs: b0, b1, M0, M1
+//!     S = b0; T = b1 (dual: 256 * b1 + b0)
+//!     jump into eight unrolled blocks, so that the first pass runs `words % 8` of them
+//!     block, 16 MACs in 12 instructions (plain: 13):
+//!         r10 = *r0++;  r11 = even bytes of r10 (plain: and r10 = its odd bytes)
+//!         r12, lr = *r1++, *r1++                           pixels 0 and 1, two taps each
+//!         S0 += r11 . r12;  T0 += r10 . r12;  S1 += r11 . lr;  T1 += r10 . lr
+//!         r12, lr = *r1++, *r1++                           likewise pixels 2 and 3
+//!     dual: T = (T - S) >> 8, since T = 256 * (sum of the odd channel) + S
+//!     requantize, saturate, pack four pixels into a word, store it at `out` and at `out + plane`
+//! ```
+//!
+//! Dual packing multiplies by `h = 256 * v + w`; its low byte, sign-extended, is `w`. It is exact when every `h` fits 16 bits
+//! and every sum of an odd channel 24: the compiler proves both, or packs plainly.
+
+use super::FilterDsp;
+
+/// Four pixels times all pairs of channels.
+pub(super) struct Gemm<'a> {
+    /// Weights and parameters.
+    pub filter: &'a FilterDsp<'a>,
+    /// Whether the weights are packed in the dual way.
+    pub dual: bool,
+    /// Zero point of the output.
+    pub zero_point: i32,
+    /// Output channels.
+    pub channels: usize,
+}
+
+impl Gemm<'_> {
+    /// `out[c * plane + p]` for every channel `c` and the pixels `p` of 0 to 3, from columns `x` of two taps a word. Nothing
+    /// is written when the lengths do not fit.
+    #[inline(never)]
+    pub fn run(&self, x: &[[u32; 4]], out: &mut [i8], plane: usize) {
+        let even = self.channels / 2;
+        self.pairs(x, 0, even, out, plane);
+        if self.channels % 2 == 1 {
+            let mut last = [0i8; 8];
+            self.pairs(x, even, 1, &mut last, 4);
+            let to = out.get_mut((self.channels - 1) * plane..).and_then(|out| out.first_chunk_mut::<4>());
+            if let (Some(to), [a, b, c, d, ..]) = (to, last) {
+                *to = [a, b, c, d];
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn pairs(&self, x: &[[u32; 4]], first: usize, count: usize, out: &mut [i8], plane: usize) {
+        let words = x.len();
+        let weights = self.filter.weights.get(first * words..).and_then(|w| w.get(..count * words));
+        let pairs = self.filter.pairs.get(first * 4..).and_then(|p| p.get(..count * 4));
+        let (Some(weights), Some(pairs)) = (weights, pairs) else { return };
+        if words > 0 && count > 0 && (count * 2 - 1) * plane + 4 <= out.len() {
+            let tile = Tile { x, weights, pairs, zero_point: self.zero_point, out, plane };
+            if self.dual { tile.dual() } else { tile.plain() }
+        }
+    }
+}
+
+/// One call of the micro-kernel. `x` holds at least one word, `weights` as many words a pair, `pairs` four values a pair and
+/// at least one pair, `out` the four bytes of every channel.
+struct Tile<'a> {
+    x: &'a [[u32; 4]],
+    weights: &'a [u32],
+    pairs: &'a [i32],
+    zero_point: i32,
+    out: &'a mut [i8],
+    plane: usize,
+}
+
+#[cfg(not(kiln_kernels = "dsp"))]
+impl Tile<'_> {
+    fn dual(self) {
+        self.scalar(true);
+    }
+
+    fn plain(self) {
+        self.scalar(false);
+    }
+
+    /// What the assembly computes, wrapped sums included.
+    fn scalar(self, dual: bool) {
+        use super::words::{even, mac, odd};
+        let pairs = self.pairs.as_chunks::<4>().0.iter().zip(self.weights.chunks_exact(self.x.len()));
+        for (pair, (&[b0, b1, m0, m1], weights)) in pairs.enumerate() {
+            let (mut s, mut t) = ([b0; 4], [b1; 4]);
+            for (x, &w) in self.x.iter().zip(weights) {
+                let (even, odd) = (even(w), if dual { w } else { odd(w) });
+                for (p, &x) in x.iter().enumerate() {
+                    s[p] = mac(even, x, s[p]);
+                    t[p] = mac(odd, x, t[p]);
+                }
+            }
+            for p in 0..4 {
+                let odd = if dual { t[p].wrapping_sub(s[p]) >> 8 } else { t[p] };
+                for (c, acc, multiplier) in [(0, s[p], m0), (1, odd, m1)] {
+                    let q = crate::requantize(acc, multiplier, 0).wrapping_add(self.zero_point);
+                    if let Some(to) = self.out.get_mut((2 * pair + c) * self.plane + p) {
+                        *to = q.clamp(-128, 127) as i8;
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(kiln_kernels = "dsp")]
+mod dsp {
+    use super::Tile;
+
+    /// The arguments of the assembly, in the order in which it loads them.
+    #[repr(C)]
+    struct Args {
+        x: *const [u32; 4],
+        end: *const [u32; 4],
+        pairs: *const i32,
+        out: *mut i8,
+        plane: usize,
+        count: usize,
+        zero_point: i32,
+        /// Bytes of the blocks that the first pass skips.
+        skip: usize,
+        weights: *const u32,
+    }
+
+    #[allow(unsafe_code)]
+    impl Tile<'_> {
+        #[inline(always)]
+        pub(super) fn dual(self) {
+            let args = self.args(48);
+            // SAFETY: the lengths are those of `Tile`: the assembly reads `x.len()` words and 4 parameters a pair, and
+            // writes 4 bytes at each of `2 * count` multiples of `plane`, all inside of the borrowed slices.
+            unsafe { gemm_dual(core::hint::black_box(&args)) }
+        }
+
+        #[inline(always)]
+        pub(super) fn plain(self) {
+            let args = self.args(52);
+            // SAFETY: as in `dual`.
+            unsafe { gemm_plain(core::hint::black_box(&args)) }
+        }
+
+        #[inline(always)]
+        fn args(self, block: usize) -> Args {
+            let x = self.x.as_ptr_range();
+            Args {
+                x: x.start,
+                end: x.end,
+                pairs: self.pairs.as_ptr(),
+                out: self.out.as_mut_ptr(),
+                plane: self.plane,
+                count: self.pairs.len() / 4,
+                zero_point: self.zero_point,
+                skip: (self.x.len().wrapping_neg() & 7) * block,
+                weights: self.weights.as_ptr(),
+            }
+        }
+    }
+
+    macro_rules! gemm {
+        ($name:ident, unpack [$($unpack:literal),*], repair [$($repair:literal),*]) => {
+            #[unsafe(naked)]
+            #[allow(unsafe_code)]
+            unsafe extern "C" fn $name(args: *const Args) {
+                core::arch::naked_asm!(
+                    crate::dsp::words::cpu!(),
+                    "push {{r4-r11, lr}}",
+                    "ldm r0, {{r1-r9}}",
+                    "adr r10, 10f",
+                    "add r10, r10, r8",
+                    "orr r10, r10, #1",
+                    "mov r0, r9",
+                    // sp: x, end, pairs, out, plane, count, zero point, entry
+                    "push {{r1-r7, r10}}",
+                    "5:",
+                    "ldr r12, [sp, #8]",
+                    "ldr r1, [sp]",
+                    "ldr lr, [sp, #28]",
+                    "ldrd r2, r6, [r12]",
+                    "mov r3, r2",
+                    "mov r4, r2",
+                    "mov r5, r2",
+                    "mov r7, r6",
+                    "mov r8, r6",
+                    "mov r9, r6",
+                    "bx lr",
+                    ".balign 4",
+                    "10:",
+                    ".rept 8",
+                    "ldr.w r10, [r0], #4",
+                    "sxtb16 r11, r10",
+                    $($unpack,)*
+                    "ldrd r12, lr, [r1], #8",
+                    "smlad r2, r11, r12, r2",
+                    "smlad r6, r10, r12, r6",
+                    "smlad r3, r11, lr, r3",
+                    "smlad r7, r10, lr, r7",
+                    "ldrd r12, lr, [r1], #8",
+                    "smlad r4, r11, r12, r4",
+                    "smlad r8, r10, r12, r8",
+                    "smlad r5, r11, lr, r5",
+                    "smlad r9, r10, lr, r9",
+                    ".endr",
+                    "ldr r10, [sp, #4]",
+                    "cmp r1, r10",
+                    "bne 10b",
+                    "ldr r1, [sp, #8]",
+                    "ldr lr, [sp, #24]",
+                    $($repair,)*
+                    "ldrd r11, r12, [r1, #8]",
+                    "smmlar r2, r2, r11, lr",
+                    "smmlar r3, r3, r11, lr",
+                    "smmlar r4, r4, r11, lr",
+                    "smmlar r5, r5, r11, lr",
+                    "smmlar r6, r6, r12, lr",
+                    "smmlar r7, r7, r12, lr",
+                    "smmlar r8, r8, r12, lr",
+                    "smmlar r9, r9, r12, lr",
+                    "ssat r2, #8, r2",
+                    "ssat r3, #8, r3",
+                    "ssat r4, #8, r4",
+                    "ssat r5, #8, r5",
+                    "ssat r6, #8, r6",
+                    "ssat r7, #8, r7",
+                    "ssat r8, #8, r8",
+                    "ssat r9, #8, r9",
+                    "add r1, r1, #16",
+                    "str r1, [sp, #8]",
+                    "ldrd r1, r10, [sp, #12]",
+                    "bfi r2, r3, #8, #8",
+                    "bfi r2, r4, #16, #8",
+                    "bfi r2, r5, #24, #8",
+                    "bfi r6, r7, #8, #8",
+                    "bfi r6, r8, #16, #8",
+                    "bfi r6, r9, #24, #8",
+                    "str r2, [r1]",
+                    "str r6, [r1, r10]",
+                    "add r1, r1, r10, lsl #1",
+                    "str r1, [sp, #12]",
+                    "ldr r1, [sp, #20]",
+                    "subs r1, #1",
+                    "str r1, [sp, #20]",
+                    "bne 5b",
+                    "add sp, sp, #32",
+                    "pop {{r4-r11, pc}}",
+                )
+            }
+        };
+    }
+
+    gemm!(gemm_dual, unpack [], repair [
+        "sub r6, r6, r2",
+        "sub r7, r7, r3",
+        "sub r8, r8, r4",
+        "sub r9, r9, r5",
+        "asr r6, r6, #8",
+        "asr r7, r7, #8",
+        "asr r8, r8, #8",
+        "asr r9, r9, #8"
+    ]);
+    gemm!(gemm_plain, unpack ["sxtb16 r10, r10, ror #8"], repair []);
+}

@@ -1,0 +1,53 @@
+//! A kernel's scratch apart from the rest of the memory.
+
+use crate::{Block, view_mut};
+
+/// The memory below and above a kernel's scratch, addressed as if it were whole.
+pub(super) struct Outside<'a> {
+    low: &'a mut [i8],
+    high: &'a mut [i8],
+    /// Where `high` begins.
+    from: usize,
+}
+
+/// Splits `len` bytes of scratch from byte `offset` on off the memory, both multiples of 16; `None` when they are not
+/// inside. `check` of the parameter structs proves that they are.
+pub(super) fn split(mem: &mut [Block], offset: usize, len: usize) -> Option<(&mut [Block], Outside<'_>)> {
+    let (low, rest) = mem.split_at_mut_checked(offset / 16)?;
+    let (scratch, high) = rest.split_at_mut_checked(len / 16)?;
+    let from = offset / 16 * 16 + len / 16 * 16;
+    Some((scratch, Outside { low: view_mut(low), high: view_mut(high), from }))
+}
+
+/// Whether [`split`] finds the scratch, and no image reaches into it.
+pub(super) const fn fits(offset: usize, len: usize, arena: usize) -> bool {
+    offset.is_multiple_of(16) && len.is_multiple_of(16) && offset <= arena && len <= arena - offset
+}
+
+impl Outside<'_> {
+    /// `len` bytes from `at` on, none when they are not all inside or reach into the scratch.
+    #[inline(always)]
+    pub fn get(&self, at: usize, len: usize) -> &[i8] {
+        let side = match at.checked_sub(self.from) {
+            Some(at) => self.high.get(at..),
+            None => self.low.get(at..),
+        };
+        side.and_then(|side| side.get(..len)).unwrap_or(&[])
+    }
+
+    /// As [`Outside::get`].
+    #[inline(always)]
+    pub fn get_mut(&mut self, at: usize, len: usize) -> &mut [i8] {
+        let side = match at.checked_sub(self.from) {
+            Some(at) => self.high.get_mut(at..),
+            None => self.low.get_mut(at..),
+        };
+        side.and_then(|side| side.get_mut(..len)).unwrap_or(&mut [])
+    }
+
+    /// The byte at `at`.
+    #[inline(always)]
+    pub fn byte(&self, at: usize) -> i8 {
+        self.get(at, 1).first().copied().unwrap_or(0)
+    }
+}

@@ -1,0 +1,95 @@
+//! The walk over output pixels, four at a time.
+
+use super::gemm::Gemm;
+use super::outside::Outside;
+use crate::Image;
+use core::ops::Range;
+
+/// Whether the pixels of all rows lie one after the other, in each channel.
+pub(super) const fn flat(image: &Image) -> bool {
+    image.layout.col == 1 && image.layout.row == image.width && image.ring >= image.height
+}
+
+/// Bytes for the outputs of one tile, where they cannot be stored as words: multiple of 16.
+pub(super) const fn buffer_len(output: &Image) -> usize {
+    if direct(output) { 0 } else { (4 * output.channels).next_multiple_of(16) }
+}
+
+/// Whether four neighbouring pixels of a channel are a word in memory. Short rows are stored byte by byte.
+const fn direct(output: &Image) -> bool {
+    output.layout.col == 1 && output.width >= 4
+}
+
+/// Where a tile of pixels begins: column `x` counts on over the rows of flat images.
+#[derive(Clone, Copy)]
+pub(super) struct Start {
+    pub y: usize,
+    pub x: usize,
+    /// Pixels, 1 to 4; those behind repeat the last one.
+    pub count: usize,
+}
+
+/// Computes output `rows`: `gather` fills the columns of a tile, the micro-kernel turns them into outputs.
+///
+/// A run of pixels is cut into tiles of four; the last tile ends where the run ends and computes some pixels again.
+#[inline(always)]
+pub(super) fn run(
+    gemm: &Gemm,
+    (output, one_run): (&Image, bool),
+    rows: Range<usize>,
+    outside: &mut Outside,
+    (columns, buffer): (&mut [[u32; 4]], &mut [i8]),
+    mut gather: impl FnMut(&Outside, Start, &mut [[u32; 4]]),
+) {
+    let (runs, length) = match one_run {
+        true => (rows.start..rows.end.min(rows.start + 1), rows.len() * output.width),
+        false => (rows, output.width),
+    };
+    for y in runs {
+        let mut x = 0;
+        while x < length {
+            // The last tile of a run overlaps the one before it.
+            let start = Start { y, x: x.min(length.saturating_sub(4)), count: length.min(4) };
+            gather(outside, start, columns);
+            let at = output.row(y) + start.x * output.layout.col;
+            let plane = output.layout.chan;
+            if start.count == 4 && output.layout.col == 1 {
+                let out = outside.get_mut(at, (output.channels - 1) * plane + 4);
+                gemm.run(columns, out, plane);
+            } else {
+                gemm.run(columns, buffer, 4);
+                store(outside, output, (at, start.count), buffer);
+            }
+            x += 4;
+        }
+    }
+}
+
+/// Stores the outputs of a tile byte by byte.
+#[inline(never)]
+fn store(outside: &mut Outside, output: &Image, (at, count): (usize, usize), values: &[i8]) {
+    for (c, values) in values.as_chunks::<4>().0.iter().take(output.channels).enumerate() {
+        for (p, &value) in values.iter().take(count).enumerate() {
+            if let [to] = outside.get_mut(at + p * output.layout.col + c * output.layout.chan, 1) {
+                *to = value;
+            }
+        }
+    }
+}
+
+/// Narrows outputs to `min..=max`, where those are not what saturation to int8 gave already.
+#[inline(never)]
+pub(super) fn clamp(outside: &mut Outside, output: &Image, rows: Range<usize>, min: i8, max: i8) {
+    if min == i8::MIN && max == i8::MAX {
+        return;
+    }
+    for y in rows {
+        for c in 0..output.channels {
+            for x in 0..output.width {
+                if let [value] = outside.get_mut(output.at(y, x, c), 1) {
+                    *value = (*value).max(min).min(max);
+                }
+            }
+        }
+    }
+}
