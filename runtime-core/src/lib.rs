@@ -19,11 +19,13 @@ mod conv2d_f32;
 mod conv2d_i8;
 mod depthwise_conv2d;
 mod dsp;
+mod dynamic;
 mod elementwise;
 mod family;
 mod filter;
 mod fully_connected;
 mod image;
+mod integer;
 mod matmul;
 mod moves;
 mod pool;
@@ -40,10 +42,12 @@ pub use conv2d_f32::{Conv2dF32, conv2d_f32};
 pub use conv2d_i8::{Conv2dI8, conv2d_i8};
 pub use depthwise_conv2d::*;
 pub use dsp::*;
+pub use dynamic::*;
 pub use family::{FAMILY, Family};
 pub use filter::{Filter, FilterF32};
 pub use fully_connected::*;
 pub use image::{Image, Layout, Window};
+pub use integer::*;
 pub use matmul::*;
 pub use moves::{
     Copy, Fill8, Fill32, Load8, Load32, copy_8, copy_32, copy_64, fill_8, fill_32, load_8, load_32,

@@ -85,6 +85,9 @@ unary! {
         zero_point: i8,
     }): i8 => f32, |p, x| (x as i32 - p.zero_point as i32) as f32 * p.scale;
 
+    /// To f32, the nearest value, ties to even.
+    cast_i32_f32(CastI32F32 {}): i32 => f32, |_p, x| x as f32;
+
     /// Clamps floats: Relu and Clip.
     clamp_f32(ClampF32 {
         /// Smallest output.

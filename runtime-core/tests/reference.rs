@@ -137,6 +137,55 @@ fn int8_convolutions() {
 }
 
 #[test]
+fn convolutions_with_zero_points_of_run_time() {
+    let mut random = Random(13);
+    for round in 0..300 {
+        let (input, (height, width), window) = shape(&mut random);
+        let groups = [1, 2, input.2][round % 3];
+        let output = (height, width, 2 * input.2);
+        let taps = window.height * window.width * input.2 / groups;
+        let (x, w) = (random.many::<i8>(input.0 * input.1 * input.2), random.many::<i8>(output.2 * taps));
+        let points = random.many::<i8>(output.2);
+        let point = random.many::<i8>(1);
+        let flips = [(0, 0), (0x80, 0), (0, 0x80), (0x80, 0x80)][round % 4];
+        let from = image::<i8>(INPUT, input, Order::Planar);
+        let to = image::<i32>(OUTPUT, output, Order::Padded);
+        let mut mem = [Block([77; 16]); BLOCKS];
+        put(&mut mem, &from, 0..from.height, &x);
+        let (one, many) = (image::<i8>(SECOND, (1, 1, 1), Order::Planar), (1, 1, output.2));
+        put(&mut mem, &one, 0..1, &point);
+        // The zero points lie in memory, or in tables, which count from their start.
+        let tables = round % 2 == 0;
+        let at = |byte: usize| if tables { 0 } else { byte };
+        let p = Conv2dI8I32 {
+            input: from,
+            input_zero_point: image::<i8>(at(SECOND), (1, 1, 1), Order::Planar),
+            weight_zero_point: image::<i8>(at(SECOND + 16), many, Order::Planar),
+            output: to,
+            window,
+            groups,
+            input_flip: flips.0,
+            weight_flip: flips.1,
+        };
+        put(&mut mem, &image::<i8>(SECOND + 16, many, Order::Planar), 0..1, &points);
+        let empty: &[i8] = &[];
+        let (input_zero_point, weight_zero_point) =
+            if tables { (&point[..], &points[..]) } else { (empty, empty) };
+        let filter = IntegerFilter { weights: &w, input_zero_point, weight_zero_point };
+        assert_eq!(p.check(&filter, 16 * BLOCKS), Ok(()));
+        conv2d_i8_i32(&mut mem, &p, 0..height, &filter);
+        let read = |v: i8, flip: u8| if flip == 0 { v as i64 } else { v as u8 as i64 };
+        let zero = read(point[0], flips.0);
+        let differences: Vec<i64> = x.iter().map(|v| read(*v, flips.0) - zero).collect();
+        let w: Vec<i64> = w.iter().map(|v| read(*v, flips.1)).collect();
+        let convolution = Convolution { input, output, window, groups, x: &differences, w: &w, padding: 0 };
+        let expected: Vec<i32> =
+            convolution.sums(|c| read(points[c], flips.1)).iter().map(|v| *v as i32).collect();
+        assert_eq!(get::<i32>(&mem, &to, 0..height), expected, "{round}: {window:?}");
+    }
+}
+
+#[test]
 fn f32_convolutions() {
     let mut random = Random(12);
     for round in 0..300 {

@@ -78,7 +78,9 @@ impl Report {
             });
         }
         let steps = || program.steps.iter().map(|s| &s.kernel);
-        let integer = |k: &&Kernel| k.function().ends_with("_i8") && k.macs() > 0;
+        let integer = |k: &&Kernel| {
+            (k.function().ends_with("_i8") || k.function().ends_with("_i8_i32")) && k.macs() > 0
+        };
         let float = |k: &&Kernel| k.function().ends_with("_f32");
         Report {
             name: code.module.clone(),

@@ -1,7 +1,7 @@
 //! Constant tables on the host, and how each kernel's table struct is put together from them.
 
 use crate::tensor::ElemType;
-use kiln_runtime_core::{DenseFilterDsp, DepthwiseFilterDsp, Filter, FilterDsp, FilterF32};
+use kiln_runtime_core::{DenseFilterDsp, DepthwiseFilterDsp, Filter, FilterDsp, FilterF32, IntegerFilter};
 
 /// The values of one constant table.
 #[derive(Debug, Clone, PartialEq)]
@@ -150,5 +150,19 @@ impl Tables for DenseFilterDsp<'_> {
     type Bound<'a> = DenseFilterDsp<'a>;
     fn bind<'a>(consts: &[&'a ConstData]) -> DenseFilterDsp<'a> {
         DenseFilterDsp { weights: u32s(consts, 0), quads: i32s(consts, 1) }
+    }
+}
+
+impl Tables for IntegerFilter<'_> {
+    const GROUP: Option<&'static str> = Some("IntegerFilter");
+    const FIELDS: &'static [(&'static str, ElemType)] =
+        &[("weights", ElemType::I8), ("input_zero_point", ElemType::I8), ("weight_zero_point", ElemType::I8)];
+    type Bound<'a> = IntegerFilter<'a>;
+    fn bind<'a>(consts: &[&'a ConstData]) -> IntegerFilter<'a> {
+        IntegerFilter {
+            weights: i8s(consts, 0),
+            input_zero_point: i8s(consts, 1),
+            weight_zero_point: i8s(consts, 2),
+        }
     }
 }

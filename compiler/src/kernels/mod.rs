@@ -206,6 +206,21 @@ kernels! {
     // between int8 and f32
     QuantizeF32I8 = quantize_f32_i8(QuantizeF32I8) { reads [input: F32], writes [output: I8], overlay false, macs |_p| 0 }
     DequantizeI8F32 = dequantize_i8_f32(DequantizeI8F32) { reads [input: I8], writes [output: F32], overlay false, macs |_p| 0 }
+    CastI32F32 = cast_i32_f32(CastI32F32) { reads [input: I32], writes [output: F32], overlay true, macs |_p| 0 }
+
+    // 8-bit integers with zero points of run time
+    DynamicRangeF32 = dynamic_range_f32(DynamicRangeF32) { reads [input: F32], writes [output: F32], overlay false, macs |_p| 0 }
+    QuantizeDynamicF32U8 = quantize_dynamic_f32_u8(QuantizeDynamicF32U8) {
+        reads [input: F32, range: F32], writes [output: U8], overlay false, macs |_p| 0
+    }
+    MatMulI8I32 = matmul_i8_i32(MatMulI8I32) {
+        reads [a: I8, b: I8, a_zero_point: I8, b_zero_point: I8], writes [output: I32], tables [rt::IntegerFilter<'_>],
+        overlay false, macs |p| p.output.elements() * p.a.channels
+    }
+    Conv2dI8I32 = conv2d_i8_i32(Conv2dI8I32) {
+        reads [input: I8, input_zero_point: I8, weight_zero_point: I8], writes [output: I32], tables [rt::IntegerFilter<'_>],
+        overlay false, macs |p| p.output.elements() * p.taps()
+    }
 
     // moves
     Copy8 = copy_8(Copy) { reads [input: I8], writes [output: I8], overlay false, macs |_p| 0 }

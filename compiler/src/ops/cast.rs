@@ -1,9 +1,11 @@
-//! Cast: constants to any type; at run time only to the type that the value has.
+//! Cast: constants to any type; at run time from i32 to f32, or to the type that the value has.
 
 use super::{Args, AxisMap, Export, Fragment, ImportContext, Lowering, Operator, QuantRule};
 use crate::diag::Diagnostic;
+use crate::kernels::Kernel;
 use crate::onnx::data_type;
 use crate::tensor::{ElemType, Tensor, TensorType};
+use kiln_runtime_core as rt;
 
 /// To another element type.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,6 +64,13 @@ impl Operator for Cast {
             b.bind(0, view);
             return Ok(());
         }
+        if (ty.elem, self.to) == (ElemType::I32, ElemType::F32) {
+            let (from, to) = (b.view(0)?, b.allocate(0));
+            b.elementwise(&[&from], &to, &[], |i| {
+                Kernel::CastI32F32(rt::CastI32F32 { input: i[0], output: i[1] })
+            });
+            return Ok(());
+        }
         Err(Diagnostic::new("E0304", format!("no kernel casts {} to {} at run time", ty.elem, self.to))
             .fact("input", &ty)
             .help("export the model with one element type; constants may be cast"))
@@ -84,7 +93,7 @@ fn convert(value: &Tensor, to: ElemType) -> Tensor {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{constant, count, error, floats, folded, imported, list};
+    use super::super::testing::{constant, count, error, floats, folded, imported, input, list};
     use super::*;
     use crate::onnx::Attribute;
 
@@ -96,6 +105,13 @@ mod tests {
         assert_eq!(to(ElemType::Bool), [1, 0, 1]);
         assert_eq!(floats(Cast { to: ElemType::F32 }, &[list(&[3])]).1, [3.0]);
         assert_eq!(floats(Cast { to: ElemType::F32 }, &[count(&[2])]).1, [0.0, 1.0]);
+    }
+
+    #[test]
+    fn integers_become_floats_at_run_time() {
+        let x = input(Tensor::from_i32(&[4], &[i32::MIN, -3, 0, 16_777_217]));
+        let y = floats(Cast { to: ElemType::F32 }, &[x]).1;
+        assert_eq!(y, [-2_147_483_648.0, -3.0, 0.0, 16_777_216.0], "the last one is a tie, to even");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::shared::{self, Clamp, WindowSpec};
 use super::{Args, AxisMap, Export, Fragment, ImportContext, InputRole, Lowering, Operator, OutputRole, QuantRule};
 use crate::diag::Diagnostic;
 use crate::kernels::Kernel;
+use crate::onnx::Attributes;
 use crate::tensor::{ElemType, Tensor, TensorType};
 use kiln_runtime_core as rt;
 
@@ -20,11 +21,15 @@ pub struct Conv {
 
 /// Reads the attributes.
 pub fn import(ctx: ImportContext) -> Result<Fragment, Diagnostic> {
-    let a = &ctx.node.attributes;
+    Ok(Fragment::single(attributes(&ctx.node.attributes)?, ctx.node))
+}
+
+/// The operator that the attributes describe.
+pub(super) fn attributes(a: &Attributes) -> Result<Conv, Diagnostic> {
     let groups = a.int("group")?.unwrap_or(1);
     let groups = usize::try_from(groups).ok().filter(|g| *g > 0);
     let groups = groups.ok_or_else(|| Diagnostic::new("E0206", "attribute `group` must be at least 1"))?;
-    Ok(Fragment::single(Conv { window: WindowSpec::import(a)?, groups, clamp: Clamp::NONE }, ctx.node))
+    Ok(Conv { window: WindowSpec::import(a)?, groups, clamp: Clamp::NONE })
 }
 
 impl Operator for Conv {
@@ -144,7 +149,7 @@ impl Operator for Conv {
 }
 
 /// `[M, C, ...spatial]` to `[M, ...spatial, C]`, the order of the kernels.
-fn channels_last(weights: &Tensor) -> Tensor {
+pub(super) fn channels_last(weights: &Tensor) -> Tensor {
     let rank = weights.shape().len();
     let perm: Vec<usize> = [0].into_iter().chain(2..rank).chain([1]).collect();
     weights.transpose(&perm)

@@ -19,24 +19,7 @@ impl Operator for MatMul {
     fn infer(&self, inputs: &Args) -> Result<Vec<TensorType>, Diagnostic> {
         let (a, b) = (inputs.required(0, "A")?.ty, inputs.required(1, "B")?.ty);
         shared::same_elem(a, b)?;
-        if a.shape.is_empty() || b.shape.is_empty() {
-            return Err(Diagnostic::new("E0208", "MatMul needs inputs of at least one axis")
-                .help("use Mul to multiply by a scalar"));
-        }
-        let (left, right) = (as_matrix(&a.shape, true), as_matrix(&b.shape, false));
-        let (k, rows) = (left[left.len() - 1], right[right.len() - 2]);
-        if k != rows {
-            return Err(Diagnostic::new("E0202", format!("input has {k} features, weights expect {rows}"))
-                .help("the last axis of A must be as long as the second last one of B: transpose one at export"));
-        }
-        let mut shape = shared::broadcast(&left[..left.len() - 2], &right[..right.len() - 2])?;
-        if a.shape.len() > 1 {
-            shape.push(left[left.len() - 2]);
-        }
-        if b.shape.len() > 1 {
-            shape.push(right[right.len() - 1]);
-        }
-        Ok(vec![TensorType::new(a.elem, shape)])
+        Ok(vec![TensorType::new(a.elem, product_shape(a, b)?)])
     }
 
     fn quantize(&self) -> QuantRule {
@@ -77,6 +60,31 @@ impl Operator for MatMul {
     }
 }
 
+/// The shape of a product.
+///
+/// # Errors
+/// `E0202` and `E0208` for operands that do not fit together.
+pub(super) fn product_shape(a: &TensorType, b: &TensorType) -> Result<Vec<usize>, Diagnostic> {
+    if a.shape.is_empty() || b.shape.is_empty() {
+        return Err(Diagnostic::new("E0208", "MatMul needs inputs of at least one axis")
+            .help("use Mul to multiply by a scalar"));
+    }
+    let (left, right) = (as_matrix(&a.shape, true), as_matrix(&b.shape, false));
+    let (k, rows) = (left[left.len() - 1], right[right.len() - 2]);
+    if k != rows {
+        return Err(Diagnostic::new("E0202", format!("input has {k} features, weights expect {rows}"))
+            .help("the last axis of A must be as long as the second last one of B: transpose one at export"));
+    }
+    let mut shape = shared::broadcast(&left[..left.len() - 2], &right[..right.len() - 2])?;
+    if a.shape.len() > 1 {
+        shape.push(left[left.len() - 2]);
+    }
+    if b.shape.len() > 1 {
+        shape.push(right[right.len() - 1]);
+    }
+    Ok(shape)
+}
+
 /// A vector as a row (left) or a column (right).
 fn as_matrix(shape: &[usize], left: bool) -> Vec<usize> {
     match (shape, left) {
@@ -86,7 +94,8 @@ fn as_matrix(shape: &[usize], left: bool) -> Vec<usize> {
     }
 }
 
-fn stacked(view: View, left: bool) -> View {
+/// With at least two axes.
+pub(super) fn stacked(view: View, left: bool) -> View {
     let shape = as_matrix(&view.shape, left);
     if shape.len() == view.shape.len() {
         return view;

@@ -87,6 +87,41 @@ pub fn kernels(visit: &mut impl Visit) {
             matmul_i8(mem, &p, rows);
         })
     });
+    visit.case(Case::<i8, i32>::windowed("conv2d_i8_i32", |mem, input, output, rows| {
+        let p = Conv2dI8I32 {
+            input,
+            input_zero_point: image::<i8>(SECOND, (1, 1, 1), Order::Planar),
+            weight_zero_point: image::<i8>(0, (1, 1, 4), Order::Planar),
+            output,
+            window: WINDOW,
+            groups: 2,
+            input_flip: 0x80,
+            weight_flip: 0,
+        };
+        let (weights, weight_zero_point) = (table(8, 4 * 6 * 2), &WEIGHT_ZERO_POINT[..4]);
+        let filter = IntegerFilter { weights: &weights, input_zero_point: &[], weight_zero_point };
+        assert_eq!(p.check(&filter, ARENA), Ok(()));
+        conv2d_i8_i32(mem, &p, rows, &filter);
+    }));
+    visit.case(Case::<i8, i32> {
+        input: (5, 1, 9),
+        output: (5, 1, 6),
+        ..Case::pointwise("matmul_i8_i32", |mem, a, output, rows| {
+            let p = MatMulI8I32 {
+                a,
+                b: image::<i8>(SECOND, (9, 1, 6), Order::Planar),
+                a_zero_point: image::<i8>(0, (5, 1, 1), Order::Planar),
+                b_zero_point: image::<i8>(SECOND + 100, (1, 1, 6), Order::Planar),
+                output,
+                a_flip: 0,
+                b_flip: 0x80,
+            };
+            let points = table(9, 5);
+            let filter = IntegerFilter { weights: &[], input_zero_point: &points, weight_zero_point: &[] };
+            assert_eq!(p.check(&filter, ARENA), Ok(()));
+            matmul_i8_i32(mem, &p, rows, &filter);
+        })
+    });
     visit.case(Case::<i8, i8> {
         overlay: true,
         ..Case::pointwise("add_i8", |mem, a, output, rows| {
@@ -277,6 +312,20 @@ pub fn moves(visit: &mut impl Visit) {
         assert_eq!(p.check(ARENA), Ok(()));
         dequantize_i8_f32(mem, &p, rows);
     }));
+    visit.case(Case::<f32, u8>::pointwise("quantize_dynamic_f32_u8", |mem, input, output, rows| {
+        // Any numbers will do for a scale and a zero point.
+        let range = image::<f32>(SECOND, (1, 1, 2), Order::Planar);
+        let p = QuantizeDynamicF32U8 { input, range, output };
+        assert_eq!(p.check(ARENA), Ok(()));
+        quantize_dynamic_f32_u8(mem, &p, rows);
+    }));
+    visit.case(Case::<i32, f32> {
+        overlay: true,
+        ..Case::pointwise("cast_i32_f32", |mem, input, output, rows| {
+            assert_eq!(CastI32F32 { input, output }.check(ARENA), Ok(()));
+            cast_i32_f32(mem, &CastI32F32 { input, output }, rows);
+        })
+    });
     visit.case(Case::<i8, i8>::pointwise("copy_8", |mem, input, output, rows| {
         assert_eq!(Copy { input, output }.check(ARENA), Ok(()));
         copy_8(mem, &Copy { input, output }, rows);

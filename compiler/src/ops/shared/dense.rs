@@ -61,13 +61,6 @@ pub fn dense(b: &mut Lowering, from: &View, to: &View, layer: &Dense) -> Result<
 /// # Errors
 /// As [`dense`].
 pub fn matmul(b: &mut Lowering, lhs: &View, rhs: &View, to: &View) -> Result<(), Diagnostic> {
-    let batch = &to.shape[..to.shape.len() - 2];
-    let broadcast = |v: &View| {
-        let mut shape = batch.to_vec();
-        shape.extend(&v.shape[v.shape.len() - 2..]);
-        v.broadcast(&shape)
-    };
-    let (lhs, rhs) = (broadcast(lhs), broadcast(rhs));
     let kernel: Box<dyn Fn([Image; 3]) -> Kernel> = match lhs.elem {
         ElemType::F32 => Box::new(|[a, b, output]| {
             Kernel::MatMulF32(rt::MatMulF32 { a, b, output, min: f32::MIN, max: f32::MAX })
@@ -103,17 +96,29 @@ pub fn matmul(b: &mut Lowering, lhs: &View, rhs: &View, to: &View) -> Result<(),
         }
         elem => return Err(no_kernel(elem, &b.ty(0)?)),
     };
+    for images in matrices(lhs, rhs, to) {
+        b.step(kernel(images), &[lhs, rhs], &[to], vec![]);
+    }
+    Ok(())
+}
+
+/// Left, right and output matrix of each product of a batch; leading axes of the operands broadcast to those of `to`.
+pub fn matrices(lhs: &View, rhs: &View, to: &View) -> Vec<[Image; 3]> {
+    let batch = &to.shape[..to.shape.len() - 2];
+    let broadcast = |v: &View| {
+        let mut shape = batch.to_vec();
+        shape.extend(&v.shape[v.shape.len() - 2..]);
+        v.broadcast(&shape)
+    };
+    let (lhs, rhs) = (broadcast(lhs), broadcast(rhs));
     let offsets = |v: &View| {
         let axes = batch.iter().zip(&v.strides);
         axes.fold(vec![v.offset], |at, (&extent, stride)| {
             at.iter().flat_map(|o| (0..extent).map(move |i| o + i * stride)).collect()
         })
     };
-    for ((a, w), o) in offsets(&lhs).into_iter().zip(offsets(&rhs)).zip(offsets(to)) {
-        let images = [matrix(&lhs, a), matrix(&rhs, w), matrix(to, o)];
-        b.step(kernel(images), &[&lhs, &rhs], &[to], vec![]);
-    }
-    Ok(())
+    let all = offsets(&lhs).into_iter().zip(offsets(&rhs)).zip(offsets(to));
+    all.map(|((a, w), o)| [matrix(&lhs, a), matrix(&rhs, w), matrix(to, o)]).collect()
 }
 
 /// Checks that both operands hold the same element type.
