@@ -75,7 +75,9 @@ pub fn compile(bytes: &[u8], external: External, options: &Options) -> Result<Ar
     let program = select::select(lower::lower(&graph)?, options.family);
     program::verify(&program)
         .map_err(|e| Diagnostic::new("E0903", format!("internal error after `select`: {e}")))?;
-    let plan = plan::plan(&program);
+    let order = plan::order(&program);
+    let program = plan::reordered(program, &order);
+    let plan = Plan { order_exact: order.exact, ..plan::plan(&program) };
     plan::verify(&program, &plan)
         .map_err(|e| Diagnostic::new("E0904", format!("internal error after planning: {e}")))?;
     let name = options.name.clone().unwrap_or_else(|| graph.name.clone());

@@ -40,8 +40,10 @@ pub struct Report {
     pub layers: Vec<LayerReport>,
     /// Bytes of memory: `size_of::<Model>()`.
     pub ram: usize,
-    /// No plan of these steps in this order needs less, scratch included.
+    /// No plan of these steps in this order needs less, scratch included; in any order, where `order_exact` says so.
     pub ram_lower_bound: usize,
+    /// Whether the search for the order went to its end.
+    pub order_exact: bool,
     /// Largest scratch of a step.
     pub scratch: usize,
     /// Index of the layer that needs most memory.
@@ -88,6 +90,7 @@ impl Report {
             outputs: program.outputs.clone(),
             ram: plan.arena_len,
             ram_lower_bound: plan.lower_bound_with_scratch,
+            order_exact: plan.order_exact,
             scratch: plan.scratch_max,
             peak: plan.peak_step,
             flash: layers.iter().map(|l| l.tables).sum(),
@@ -123,6 +126,7 @@ impl Report {
             ("outputs", self.outputs.iter().map(port).collect()),
             ("ram", self.ram.into()),
             ("ram_lower_bound", self.ram_lower_bound.into()),
+            ("order_exact", self.order_exact.into()),
             ("scratch", self.scratch.into()),
             ("peak", self.layers.get(self.peak).map_or(Json::Null, |l| (&l.name).into())),
             ("flash", self.flash.into()),
@@ -187,8 +191,10 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
-            "RAM    {} bytes, at least {} for these layers in this order",
-            self.ram, self.ram_lower_bound
+            "RAM    {} bytes, at least {} for these layers in {} order",
+            self.ram,
+            self.ram_lower_bound,
+            if self.order_exact { "any" } else { "this" }
         )?;
         writeln!(f, "flash  {} bytes of tables", self.flash)?;
         writeln!(f, "MACs   {}", self.macs)?;

@@ -4,11 +4,13 @@
 //! buffers whose lives meet lie apart, except where a kernel may write its output over its dying input.
 
 mod live;
+mod order;
 mod place;
 mod text;
 mod verify;
 
 pub use live::{Life, Overlay};
+pub use order::{Order, order, reordered};
 pub use verify::verify;
 
 use crate::program::{Placement, Program, Step};
@@ -29,6 +31,8 @@ pub struct Plan {
     pub lives: Vec<Life>,
     /// Outputs that lie over their dying inputs.
     pub overlays: Vec<Overlay>,
+    /// Whether no other order of the steps needs less; not known of an order that was given.
+    pub order_exact: bool,
     /// Bytes of the arena: RAM of the model, inputs and outputs included.
     pub arena_len: usize,
     /// Bytes of buffers and scratch that each step needs at least, in the program's order.
@@ -74,6 +78,7 @@ pub fn plan(program: &Program) -> Plan {
         name: program.name.clone(),
         buffers: program.buffers.iter().map(|b| (b.name.clone(), b.size())).collect(),
         steps: program.steps.iter().map(planned).collect(),
+        order_exact: false,
         arena_len: placement.arena,
         placement,
         lives,

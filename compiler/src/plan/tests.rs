@@ -126,6 +126,63 @@ fn planned_runs_equal_unplanned_runs() {
     assert!(reused > 50 && overlaid > 50, "{reused} {overlaid}");
 }
 
+/// Every topological order, found by swapping neighbours that do not depend on each other.
+fn all_orders(program: &Program) -> Vec<Vec<usize>> {
+    let touches = |s: &Step, b: &BufferId| s.reads.contains(&Some(*b)) || s.writes.contains(b);
+    let depends = |a: usize, b: usize| {
+        let (a, b) = (&program.steps[a], &program.steps[b]);
+        a.writes.iter().any(|w| touches(b, w)) || b.writes.iter().any(|w| touches(a, w))
+    };
+    let mut orders = vec![(0..program.steps.len()).collect::<Vec<_>>()];
+    let mut seen = std::collections::HashSet::from([orders[0].clone()]);
+    let mut at = 0;
+    while at < orders.len() {
+        for i in 1..program.steps.len() {
+            let mut other = orders[at].clone();
+            if !depends(other[i - 1], other[i]) {
+                other.swap(i - 1, i);
+                if seen.insert(other.clone()) {
+                    orders.push(other);
+                }
+            }
+        }
+        at += 1;
+    }
+    orders
+}
+
+#[test]
+fn no_order_needs_less_than_the_one_that_is_found() {
+    let (mut moved, mut most) = (0, 0);
+    for seed in 0..300 {
+        let program = random(seed);
+        if program.steps.len() > 9 {
+            continue;
+        }
+        let found = order(&program);
+        let peak = |steps: &[usize]| {
+            let candidate = Order { steps: steps.to_vec(), peak: 0, exact: false };
+            let candidate = reordered(program.clone(), &candidate);
+            let lives = live::lives(&candidate);
+            let scratch =
+                |t: usize| candidate.steps.get(t.wrapping_sub(1)).map_or(0, |s| s.kernel.scratch_len());
+            (0..steps.len() + 2).map(|t| lives.bytes_at(&candidate, t) + scratch(t)).max().unwrap_or(0)
+        };
+        let orders = all_orders(&program);
+        let best = orders.iter().map(|o| peak(o)).min().unwrap();
+        assert_eq!(
+            (found.peak, peak(&found.steps), found.exact),
+            (best, best, true),
+            "seed {seed}\n{program}"
+        );
+        let ordered = reordered(program.clone(), &found);
+        assert_eq!(program::verify(&ordered), Ok(()), "seed {seed}");
+        moved += usize::from(best < peak(&orders[0]));
+        most = most.max(orders.len());
+    }
+    assert!(moved > 20 && most > 100, "{moved} {most}");
+}
+
 #[test]
 fn a_wrong_plan_is_found() {
     let program = random(7);

@@ -71,6 +71,7 @@ impl Plan {
         Json::Object(vec![
             ("name", (&self.name).into()),
             ("arena", self.arena_len.into()),
+            ("order_exact", self.order_exact.into()),
             ("lower_bound", self.lower_bound.into()),
             ("lower_bound_with_scratch", self.lower_bound_with_scratch.into()),
             ("peak_step", self.peak_step.into()),
