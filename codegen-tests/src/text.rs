@@ -10,7 +10,8 @@
 //! arg    = NAME | ""  (omitted: `""`)
 //! ```
 //!
-//! `random(seed)` is ours: floats in -1..1, integers in -127..127 (0..255 for uint8). `#` starts a comment.
+//! `random(seed)` is ours: floats in -1..1, integers in -127..127, or symmetric in their type where it has 4 or 16 bits, or of
+//! their whole type where it is unsigned. `#` starts a comment.
 
 use onnx_protobuf::{
     AttributeProto, GraphProto, Message, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TypeProto,
@@ -157,9 +158,13 @@ impl Parser {
             "float" => 1,
             "uint8" => 2,
             "int8" => 3,
+            "uint16" => 4,
+            "int16" => 5,
             "int32" => 6,
             "int64" => 7,
             "bool" => 9,
+            "uint4" => 21,
+            "int4" => 22,
             other => panic!("unknown element type `{other}` before `{}`", self.rest()),
         };
         let dims = if self.peek() == "[" { self.list("[", "]", Parser::next) } else { vec![] };
@@ -182,6 +187,12 @@ impl Parser {
         };
         match elem {
             1 => tensor.float_data = values.iter().map(|v| *v as f32).collect(),
+            21 | 22 => {
+                // Two a byte, the first in the low four bits.
+                let nibble = |v: f64| v as i32 & 15;
+                let pair = |p: &[f64]| nibble(p[0]) | p.get(1).map_or(0, |v| nibble(*v) << 4);
+                tensor.int32_data = values.chunks(2).map(pair).collect();
+            }
             7 => tensor.int64_data = values.iter().map(|v| *v as i64).collect(),
             _ => tensor.int32_data = values.iter().map(|v| *v as i32).collect(),
         }
@@ -272,6 +283,10 @@ fn random(seed: u64, elem: i32, count: usize) -> Vec<f64> {
     let scale = |v: u64| match elem {
         1 => v as f64 / (1u64 << 23) as f64 - 1.0,
         2 => (v % 256) as f64,
+        4 => (v % 65_536) as f64,
+        5 => (v % 65_535) as f64 - 32_767.0,
+        21 => (v % 16) as f64,
+        22 => (v % 15) as f64 - 7.0,
         _ => (v % 255) as f64 - 127.0,
     };
     (0..count).map(|_| scale(next())).collect()

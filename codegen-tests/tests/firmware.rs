@@ -1,19 +1,23 @@
 //! Compiled models as firmware on emulated microcontrollers: the host's bits, no reachable panic, RAM as planned.
 
-use codegen_tests::zoo;
+use codegen_tests::{text, zoo};
 use kiln_cli::bench::{self, BOARDS, BenchModel, BenchOptions, BenchResult};
 use kiln_cli::npy;
 use kiln_cli::toolchain::{Toolchain, find_program};
 use kiln_compiler::driver::{self, Artifact, Options};
 use kiln_compiler::program;
-use kiln_compiler::tensor::Tensor;
+use kiln_compiler::tensor::{ElemType, Tensor};
 use std::path::Path;
 
 fn compile(path: &Path, name: &str, target: &str) -> Artifact {
     let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    compile_bytes(&bytes, name, target)
+}
+
+fn compile_bytes(bytes: &[u8], name: &str, target: &str) -> Artifact {
     let family = kiln_cli::target::family(target).expect("a known target");
     let options = Options { name: Some(name.to_owned()), family, ..Options::default() };
-    driver::compile(&bytes, &mut |_, _, _| Err("none".into()), &options)
+    driver::compile(bytes, &mut |_, _, _| Err("none".into()), &options)
         .unwrap_or_else(|e| panic!("{name}: {e}"))
 }
 
@@ -57,6 +61,26 @@ fn digits_give_the_hosts_bits_on_every_board() {
             .map(|(file, name)| (compile(&models.join(file), name, board.target), vec![digit.clone()]));
         firmware(board.target, &digits);
     }
+}
+
+#[test]
+fn int16_and_int4_give_the_hosts_bits_on_a_cortex_m4() {
+    if missing(&BOARDS[0]) {
+        return;
+    }
+    let models = ["int16_layers", "int4_weights", "mixed_precision"].map(|name| {
+        let path = format!("{}/tests/models/{name}.onnx.txt", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).expect("the model can be read");
+        let artifact = compile_bytes(&text::encode(&text), name, BOARDS[0].target);
+        let ty = artifact.program.inputs[0].ty.clone();
+        let waves = (0..ty.elements()).map(|i| (i as f32 * 0.7).sin());
+        let bytes: Vec<u8> = match ty.elem {
+            ElemType::F32 => waves.flat_map(f32::to_le_bytes).collect(),
+            _ => waves.flat_map(|x| ((x * 30_000.0) as i32 as u16 ^ 0x8000).to_le_bytes()).collect(),
+        };
+        (artifact, vec![Tensor::new(ty, bytes).expect("it fits")])
+    });
+    firmware(BOARDS[0].target, &models);
 }
 
 #[test]

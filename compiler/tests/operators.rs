@@ -105,7 +105,7 @@ fn gemm_with_a_bias_for_each_row() {
 fn gemm_int8_per_channel() {
     let x = input(i8s(&[1, 2], &[10, 20])).q(0.5, 4);
     let mut w = constant(i8s(&[2, 2], &[1, 2, 3, 4]));
-    w.2 = Some(QParams { scale: vec![0.5, 1.0], zero_point: vec![0, 0], axis: Some(1) });
+    w.2 = Some(QParams::per_axis(vec![0.5, 1.0], vec![0, 0], Some(1)));
     let bias = constant(Tensor::from_i32(&[2], &[4, -4]));
     // x = [3, 8]; columns of w: [0.5, 1.5] and [2, 4]; bias in units of 0.25 and 0.5.
     let y = value(GEMM, &[x, w, bias], q(1.0, -10));
@@ -238,11 +238,11 @@ fn quantize_and_dequantize() {
     let bytes = Tensor::from_u8(&[2, 2], &[0, 128, 10, 255]);
     for x in [input(bytes.clone()), constant(bytes)] {
         let zero_point = constant(Tensor::from_u8(&[2], &[10, 128]));
-        let y = value(DequantizeLinear { axis: -1 }, &[x, scale.clone(), zero_point], None);
+        let y = value(DequantizeLinear { axis: -1, block: 0 }, &[x, scale.clone(), zero_point], None);
         assert_eq!(y.to_f32s(), [-10.0, 0.0, 0.0, 63.5]);
     }
     let bias = constant(Tensor::from_i32(&[2], &[3, -4]));
-    assert_eq!(value(DequantizeLinear { axis: 0 }, &[bias, scale], None).to_f32s(), [3.0, -2.0]);
+    assert_eq!(value(DequantizeLinear { axis: 0, block: 0 }, &[bias, scale], None).to_f32s(), [3.0, -2.0]);
     let y = value(FlipSign, &[input(Tensor::from_u8(&[3], &[0, 128, 255]))], None);
     assert_eq!(y.to_i64s(), [-128, 0, 127]);
 }
@@ -302,14 +302,14 @@ fn errors_say_what_and_how_out() {
        | `x1`  f32[3]
     ");
     let scale = constant(f32s(&[], &[1.0]));
-    let wide = constant(Tensor::from_i16(&[], &[0]));
+    let wide = constant(Tensor::from_i32(&[], &[0]));
     insta::assert_snapshot!(error(op, &[x.clone(), scale, wide]), @r"
-    error[E0209]: quantization to i16 is not supported
+    error[E0209]: quantization to i32 is not supported
       --> node `op` (QuantizeLinear)
        | `x0`  f32[1, 2]
        | `x1`  f32[]
-       | `x2`  i16[]
-       = help: quantize activations and weights to int8 or uint8
+       | `x2`  i32[]
+       = help: quantize activations to 8 or 16 bits, weights to 4 or 8
     ");
     insta::assert_snapshot!(error(GlobalAveragePool, &[input(f32s(&[2], &[0.0; 2]))]), @r"
     error[E0208]: GlobalAveragePool needs batch and channels

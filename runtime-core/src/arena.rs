@@ -103,7 +103,7 @@ macro_rules! table {
 }
 
 impl<const N: usize> Aligned<N> {
-    table!(i8s i8, u8s u8, i32s i32, u32s u32, f32s f32);
+    table!(i8s i8, u8s u8, i16s i16, u16s u16, i32s i32, u32s u32, i64s i64, f32s f32);
 }
 
 /// Turns a failed `check` into a compile error that shows its message. For `const _: () = expect(..)`.

@@ -3,12 +3,12 @@
 
 use crate::elementwise::{check_zip, zip};
 use crate::requantize::clamp_float;
-use crate::{Block, Image, requantize};
+use crate::{Accumulator, Activation, Block, Image};
 use core::ops::Range;
 
-/// Parameters of [`add_i8`], which also subtracts.
+/// Parameters of [`add_i8`] and [`add_i16`], which also subtract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AddI8 {
+pub struct Add<T: Activation> {
     /// First operand.
     pub a: Image,
     /// Second operand; its offset counts in the table when there is one.
@@ -20,35 +20,49 @@ pub struct AddI8 {
     /// `round(scale_b / scale_y * 2^shift)`, negative to subtract.
     pub b_multiplier: i32,
     /// Zero points and half of `2^shift`.
-    pub constant: i32,
+    pub constant: T::Sum,
     /// Right shift.
     pub shift: u8,
     /// Smallest output.
-    pub min: i8,
+    pub min: T,
     /// Largest output.
-    pub max: i8,
+    pub max: T,
 }
 
-impl AddI8 {
+/// Parameters of [`add_i8`].
+pub type AddI8 = Add<i8>;
+/// Parameters of [`add_i16`].
+pub type AddI16 = Add<i16>;
+
+impl<T: Activation> Add<T> {
     /// Whether images and table fit together in `arena` bytes.
-    pub const fn check(&self, b_table: &[i8], arena: usize) -> Result<(), &'static str> {
-        check_zip((&self.a, &self.b, &self.output), b_table.len(), 1, arena)
+    pub const fn check(&self, b_table: &[T], arena: usize) -> Result<(), &'static str> {
+        check_zip((&self.a, &self.b, &self.output), b_table.len(), size_of::<T>(), arena)
     }
 }
 
-/// `clamp((a * a_multiplier + b * b_multiplier + constant) >> shift)`.
+/// int8: `clamp((a * a_multiplier + b * b_multiplier + constant) >> shift)`, in 32 bits.
 pub fn add_i8(mem: &mut [Block], p: &AddI8, rows: Range<usize>, b_table: &[i8]) {
-    zip(mem, (&p.a, &p.b, &p.output), rows, b_table, |a: i8, b: i8| {
-        let a = (a as i32).wrapping_mul(p.a_multiplier);
-        let b = (b as i32).wrapping_mul(p.b_multiplier);
-        let sum = a.wrapping_add(b).wrapping_add(p.constant);
-        (sum >> (p.shift & 31)).max(p.min as i32).min(p.max as i32) as i8
+    add(mem, p, rows, b_table);
+}
+
+/// int16: `clamp((a * a_multiplier + b * b_multiplier + constant) >> shift)`, in 64 bits.
+pub fn add_i16(mem: &mut [Block], p: &AddI16, rows: Range<usize>, b_table: &[i16]) {
+    add(mem, p, rows, b_table);
+}
+
+#[inline(always)]
+fn add<T: Activation>(mem: &mut [Block], p: &Add<T>, rows: Range<usize>, b_table: &[T]) {
+    zip(mem, (&p.a, &p.b, &p.output), rows, b_table, |a: T, b: T| {
+        let (a, b) = (T::Sum::from(a).times(p.a_multiplier), T::Sum::from(b).times(p.b_multiplier));
+        let sum = a.plus(b).plus(p.constant).shifted(p.shift);
+        T::narrow(sum.max(p.min.into()).min(p.max.into()))
     });
 }
 
-/// Parameters of [`mul_i8`].
+/// Parameters of [`mul_i8`] and [`mul_i16`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MulI8 {
+pub struct Mul<T> {
     /// First operand.
     pub a: Image,
     /// Second operand; its offset counts in the table when there is one.
@@ -56,34 +70,49 @@ pub struct MulI8 {
     /// Output image.
     pub output: Image,
     /// Zero point of the first operand.
-    pub a_zero_point: i8,
+    pub a_zero_point: T,
     /// Zero point of the second operand.
-    pub b_zero_point: i8,
+    pub b_zero_point: T,
     /// Zero point of the output.
-    pub output_zero_point: i8,
+    pub output_zero_point: T,
     /// Multiplier of `scale_a * scale_b / scale_y`.
     pub multiplier: i32,
     /// Its left shift.
     pub shift: u8,
     /// Smallest output.
-    pub min: i8,
+    pub min: T,
     /// Largest output.
-    pub max: i8,
+    pub max: T,
 }
 
-impl MulI8 {
+/// Parameters of [`mul_i8`].
+pub type MulI8 = Mul<i8>;
+/// Parameters of [`mul_i16`].
+pub type MulI16 = Mul<i16>;
+
+impl<T> Mul<T> {
     /// Whether images and table fit together in `arena` bytes.
-    pub const fn check(&self, b_table: &[i8], arena: usize) -> Result<(), &'static str> {
-        check_zip((&self.a, &self.b, &self.output), b_table.len(), 1, arena)
+    pub const fn check(&self, b_table: &[T], arena: usize) -> Result<(), &'static str> {
+        check_zip((&self.a, &self.b, &self.output), b_table.len(), size_of::<T>(), arena)
     }
 }
 
-/// `clamp(zp_y + requantize((a - zp_a) * (b - zp_b)))`.
+/// int8: `clamp(zp_y + requantize((a - zp_a) * (b - zp_b)))`.
 pub fn mul_i8(mem: &mut [Block], p: &MulI8, rows: Range<usize>, b_table: &[i8]) {
-    zip(mem, (&p.a, &p.b, &p.output), rows, b_table, |a: i8, b: i8| {
-        let product = (a as i32 - p.a_zero_point as i32) * (b as i32 - p.b_zero_point as i32);
-        let q = requantize(product, p.multiplier, p.shift).wrapping_add(p.output_zero_point as i32);
-        q.max(p.min as i32).min(p.max as i32) as i8
+    mul(mem, p, rows, b_table);
+}
+
+/// int16: `clamp(zp_y + requantize((a - zp_a) * (b - zp_b)))`, the product in 64 bits.
+pub fn mul_i16(mem: &mut [Block], p: &MulI16, rows: Range<usize>, b_table: &[i16]) {
+    mul(mem, p, rows, b_table);
+}
+
+#[inline(always)]
+fn mul<T: Activation>(mem: &mut [Block], p: &Mul<T>, rows: Range<usize>, b_table: &[T]) {
+    zip(mem, (&p.a, &p.b, &p.output), rows, b_table, |a: T, b: T| {
+        let (a, b): (i32, i32) = (a.into() - p.a_zero_point.into(), b.into() - p.b_zero_point.into());
+        let value = T::Sum::from(a).times(b).requantize(p.multiplier, p.shift);
+        T::clamped(value, p.output_zero_point, p.min, p.max)
     });
 }
 

@@ -1,8 +1,9 @@
 //! Dense layers: every row of the input times a constant matrix.
 
 use crate::conv2d_f32::four_channels;
+use crate::filter::Channels;
 use crate::requantize::clamp_float;
-use crate::{Block, Filter, FilterF32, Image, view_mut};
+use crate::{Activation, Block, Filter, Filter4, Filter4Wide, FilterF32, FilterWide, Image, view_mut};
 use core::ops::Range;
 
 /// A row's `width * channels` values must lie one after the other.
@@ -22,50 +23,89 @@ const fn check(input: &Image, output: &Image, size: usize, arena: usize) -> Resu
     Ok(())
 }
 
-/// Parameters of [`fully_connected_i8`].
+/// Parameters of the integer dense layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FullyConnectedI8 {
+pub struct FullyConnected<T> {
     /// Input image; the `width * channels` values of a row are its features.
     pub input: Image,
     /// Output image, `rows x 1 x features`.
     pub output: Image,
     /// Zero point of the output.
-    pub output_zero_point: i8,
+    pub output_zero_point: T,
     /// Smallest output.
-    pub min: i8,
+    pub min: T,
     /// Largest output.
-    pub max: i8,
+    pub max: T,
 }
 
-impl FullyConnectedI8 {
-    /// Whether images and tables fit together in `arena` bytes.
-    pub const fn check(&self, filter: &Filter, arena: usize) -> Result<(), &'static str> {
-        if !filter.fits(self.output.channels, self.input.width * self.input.channels) {
-            return Err("fully_connected_i8: tables do not fit the features");
+/// Parameters of [`fully_connected_i8`] and [`fully_connected_i8_w4`].
+pub type FullyConnectedI8 = FullyConnected<i8>;
+/// Parameters of [`fully_connected_i16`], [`fully_connected_i16_wide`] and [`fully_connected_i16_w4`].
+pub type FullyConnectedI16 = FullyConnected<i16>;
+
+impl<T> FullyConnected<T> {
+    /// Weights per output.
+    pub const fn taps(&self) -> usize {
+        self.input.width * self.input.channels
+    }
+
+    /// Whether images and int8 weights fit together in `arena` bytes.
+    pub const fn check<A>(&self, filter: &Filter<A>, arena: usize) -> Result<(), &'static str> {
+        if !filter.fits(self.output.channels, self.taps()) {
+            return Err("fully_connected: tables do not fit the features");
         }
-        check(&self.input, &self.output, 1, arena)
+        check(&self.input, &self.output, size_of::<T>(), arena)
+    }
+
+    /// Whether images and int4 weights fit together in `arena` bytes.
+    pub const fn check_int4<A>(&self, filter: &Filter4<A>, arena: usize) -> Result<(), &'static str> {
+        if !filter.fits(self.output.channels, self.taps()) {
+            return Err("fully_connected: tables do not fit the features");
+        }
+        check(&self.input, &self.output, size_of::<T>(), arena)
     }
 }
 
-/// Computes output `rows`: `y[n] = clamp(zp_y + requantize(bias[n] + sum(x * w[n]) - zp_w[n] * sum(x)))`.
-pub fn fully_connected_i8(mem: &mut [Block], p: &FullyConnectedI8, rows: Range<usize>, filter: &Filter) {
-    let mem = view_mut::<i8>(mem);
-    let features = p.input.width * p.input.channels;
+macro_rules! fully_connected {
+    ($($(#[$doc:meta])* $function:ident($t:ty, $filter:ty);)*) => { $(
+        $(#[$doc])*
+        ///
+        /// Computes output `rows`: `y[n] = clamp(zp_y + requantize(bias[n] + sum(x * w[n]) - zp_w[n] * sum(x)))`.
+        pub fn $function(mem: &mut [Block], p: &FullyConnected<$t>, rows: Range<usize>, filter: &$filter) {
+            fully_connected(mem, p, rows, filter);
+        }
+    )* };
+}
+
+fully_connected! {
+    /// int8 activations and weights.
+    fully_connected_i8(i8, Filter);
+    /// int8 activations, int4 weights.
+    fully_connected_i8_w4(i8, Filter4);
+    /// int16 activations, int8 weights, sums that fit 32 bits.
+    fully_connected_i16(i16, Filter);
+    /// int16 activations, int8 weights, sums in 64 bits.
+    fully_connected_i16_wide(i16, FilterWide);
+    /// int16 activations, int4 weights, sums in 64 bits.
+    fully_connected_i16_w4(i16, Filter4Wide);
+}
+
+#[inline(always)]
+fn fully_connected<T: Activation>(
+    mem: &mut [Block],
+    p: &FullyConnected<T>,
+    rows: Range<usize>,
+    filter: impl Channels<T>,
+) {
+    let mem = view_mut::<T>(mem);
+    let features = p.taps();
     for y in rows {
         for n in 0..p.output.channels {
             let Some(x) = mem.get(p.input.row(y)..).and_then(|m| m.get(..features)) else { return };
-            let weights = filter.weights.get(n * features..).unwrap_or(&[]);
-            let mut acc = filter.bias.get(n).copied().unwrap_or(0);
-            for (&x, &w) in x.iter().zip(weights) {
-                acc = acc.wrapping_add(x as i32 * w as i32);
-            }
-            if let Some(&zero_point) = filter.weight_zero_point.get(n) {
-                let sum = x.iter().fold(0i32, |sum, &x| sum.wrapping_add(x as i32));
-                acc = acc.wrapping_sub(zero_point as i32 * sum);
-            }
-            let q = filter.requantize(n, acc).wrapping_add(p.output_zero_point as i32);
+            let sum = filter.output(n, x);
+            let value = T::clamped(sum, p.output_zero_point, p.min, p.max);
             if let Some(to) = mem.get_mut(p.output.at(y, 0, n)) {
-                *to = q.max(p.min as i32).min(p.max as i32) as i8;
+                *to = value;
             }
         }
     }

@@ -15,11 +15,12 @@
 
 mod arena;
 mod binary;
+mod conv2d;
 mod conv2d_f32;
-mod conv2d_i8;
 mod depthwise_conv2d;
 mod dsp;
 mod dynamic;
+mod element;
 mod elementwise;
 mod family;
 mod filter;
@@ -38,22 +39,24 @@ pub mod math;
 
 pub use arena::{Aligned, Block, Plain, array, array_mut, bytes, bytes_mut, expect, view, view_mut};
 pub use binary::*;
+pub use conv2d::*;
 pub use conv2d_f32::{Conv2dF32, conv2d_f32};
-pub use conv2d_i8::{Conv2dI8, conv2d_i8};
 pub use depthwise_conv2d::*;
 pub use dsp::*;
 pub use dynamic::*;
+pub use element::{Accumulator, Activation};
 pub use family::{FAMILY, Family};
-pub use filter::{Filter, FilterF32};
+pub use filter::{Filter, Filter4, Filter4Wide, FilterF32, FilterWide};
 pub use fully_connected::*;
 pub use image::{Image, Layout, Window};
 pub use integer::*;
 pub use matmul::*;
 pub use moves::{
-    Copy, Fill8, Fill32, Load8, Load32, copy_8, copy_32, copy_64, fill_8, fill_32, load_8, load_32,
+    Copy, Fill8, Fill16, Fill32, Load8, Load16, Load32, copy_8, copy_16, copy_32, copy_64, fill_8, fill_16,
+    fill_32, load_8, load_16, load_32,
 };
 pub use pool::*;
-pub use requantize::{div_round_half_even, requantize, round_half_even};
+pub use requantize::{div_round_half_even, requantize, requantize_wide, round_half_even};
 pub use softmax::*;
 pub use tensor_info::TensorInfo;
 pub use unary::*;

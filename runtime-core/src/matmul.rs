@@ -1,7 +1,7 @@
 //! Products of two activations.
 
 use crate::requantize::clamp_float;
-use crate::{Block, Image, requantize, view_mut};
+use crate::{Accumulator, Activation, Block, Image, view_mut};
 use core::ops::Range;
 
 const fn check(a: &Image, b: &Image, output: &Image, size: usize, arena: usize) -> Result<(), &'static str> {
@@ -17,9 +17,10 @@ const fn check(a: &Image, b: &Image, output: &Image, size: usize, arena: usize) 
     Ok(())
 }
 
-/// Parameters of [`matmul_i8`]. A matrix is an image of its rows, one column, and its columns as channels.
+/// Parameters of [`matmul_i8`] and [`matmul_i16`]. A matrix is an image of its rows, one column, and its columns as
+/// channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MatMulI8 {
+pub struct MatMul<T> {
     /// Left operand, `M x 1 x K`.
     pub a: Image,
     /// Right operand, `K x 1 x N`.
@@ -27,42 +28,58 @@ pub struct MatMulI8 {
     /// Output, `M x 1 x N`.
     pub output: Image,
     /// Zero point of the left operand.
-    pub a_zero_point: i8,
+    pub a_zero_point: T,
     /// Zero point of the right operand.
-    pub b_zero_point: i8,
+    pub b_zero_point: T,
     /// Zero point of the output.
-    pub output_zero_point: i8,
+    pub output_zero_point: T,
     /// Multiplier of `scale_a * scale_b / scale_y`.
     pub multiplier: i32,
     /// Its left shift.
     pub shift: u8,
     /// Smallest output.
-    pub min: i8,
+    pub min: T,
     /// Largest output.
-    pub max: i8,
+    pub max: T,
 }
 
-impl MatMulI8 {
+/// Parameters of [`matmul_i8`].
+pub type MatMulI8 = MatMul<i8>;
+/// Parameters of [`matmul_i16`].
+pub type MatMulI16 = MatMul<i16>;
+
+impl<T> MatMul<T> {
     /// Whether the images fit together in `arena` bytes.
     pub const fn check(&self, arena: usize) -> Result<(), &'static str> {
-        check(&self.a, &self.b, &self.output, 1, arena)
+        check(&self.a, &self.b, &self.output, size_of::<T>(), arena)
     }
 }
 
-/// Computes output `rows`: `y = clamp(zp_y + requantize(sum((a - zp_a) * (b - zp_b))))`.
+/// Computes output `rows` of int8 matrices: `y = clamp(zp_y + requantize(sum((a - zp_a) * (b - zp_b))))`.
 pub fn matmul_i8(mem: &mut [Block], p: &MatMulI8, rows: Range<usize>) {
-    let mem = view_mut::<i8>(mem);
+    matmul(mem, p, rows);
+}
+
+/// Computes output `rows` of int16 matrices, sums in 64 bits:
+/// `y = clamp(zp_y + requantize(sum((a - zp_a) * (b - zp_b))))`.
+pub fn matmul_i16(mem: &mut [Block], p: &MatMulI16, rows: Range<usize>) {
+    matmul(mem, p, rows);
+}
+
+#[inline(always)]
+fn matmul<T: Activation>(mem: &mut [Block], p: &MatMul<T>, rows: Range<usize>) {
+    let mem = view_mut::<T>(mem);
     for y in rows {
         for n in 0..p.output.channels {
-            let mut acc = 0i32;
+            let mut acc = T::Sum::default();
             for k in 0..p.a.channels {
-                let a = mem.get(p.a.at(y, 0, k)).copied().unwrap_or(0) as i32 - p.a_zero_point as i32;
-                let b = mem.get(p.b.at(k, 0, n)).copied().unwrap_or(0) as i32 - p.b_zero_point as i32;
-                acc = acc.wrapping_add(a * b);
+                let a = mem.get(p.a.at(y, 0, k)).copied().unwrap_or_default().into() - p.a_zero_point.into();
+                let b = mem.get(p.b.at(k, 0, n)).copied().unwrap_or_default().into() - p.b_zero_point.into();
+                acc = acc.plus(T::Sum::from(a).times(b));
             }
-            let q = requantize(acc, p.multiplier, p.shift).wrapping_add(p.output_zero_point as i32);
+            let value = acc.requantize(p.multiplier, p.shift);
             if let Some(to) = mem.get_mut(p.output.at(y, 0, n)) {
-                *to = q.max(p.min as i32).min(p.max as i32) as i8;
+                *to = T::clamped(value, p.output_zero_point, p.min, p.max);
             }
         }
     }

@@ -4,7 +4,7 @@ use crate::elementwise::{check_map, map};
 use crate::{Block, Image, Plain, view_mut};
 use core::ops::Range;
 
-/// Parameters of [`copy_8`], [`copy_32`] and [`copy_64`].
+/// Parameters of [`copy_8`], [`copy_16`], [`copy_32`] and [`copy_64`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Copy {
     /// From.
@@ -23,6 +23,11 @@ impl Copy {
 /// Copies 8-bit elements, from strides to strides.
 pub fn copy_8(mem: &mut [Block], p: &Copy, rows: Range<usize>) {
     map(mem, &p.input, &p.output, rows, |x: i8| x);
+}
+
+/// Copies 16-bit elements, from strides to strides.
+pub fn copy_16(mem: &mut [Block], p: &Copy, rows: Range<usize>) {
+    map(mem, &p.input, &p.output, rows, |x: i16| x);
 }
 
 /// Copies 32-bit elements, from strides to strides.
@@ -85,6 +90,7 @@ macro_rules! write {
 
 write! {
     fill_8 Fill8 i8, load_8 Load8 i8;
+    fill_16 Fill16 i16, load_16 Load16 i16;
     fill_32 Fill32 f32, load_32 Load32 i32;
 }
 

@@ -1,7 +1,7 @@
 //! Max and average pooling. Global pooling and ReduceMean are a window as large as the image.
 
 use crate::requantize::clamp_float;
-use crate::{Block, Image, Plain, Window, div_round_half_even, view_mut};
+use crate::{Activation, Block, Image, Plain, Window, div_round_half_even, view_mut};
 use core::ops::Range;
 
 const fn check(input: &Image, output: &Image, size: usize, arena: usize) -> Result<(), &'static str> {
@@ -81,11 +81,12 @@ macro_rules! max_pool {
     };
 }
 max_pool!(max_pool_i8 MaxPoolI8 i8);
+max_pool!(max_pool_i16 MaxPoolI16 i16);
 max_pool!(max_pool_f32 MaxPoolF32 f32);
 
-/// Parameters of [`average_pool_i8`].
+/// Parameters of [`average_pool_i8`] and [`average_pool_i16`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AveragePoolI8 {
+pub struct AveragePool<T> {
     /// Input image.
     pub input: Image,
     /// Output image.
@@ -95,49 +96,66 @@ pub struct AveragePoolI8 {
     /// Whether padding counts as zeros, or not at all.
     pub count_include_pad: bool,
     /// Zero point of the input.
-    pub input_zero_point: i8,
+    pub input_zero_point: T,
     /// Zero point of the output.
-    pub output_zero_point: i8,
+    pub output_zero_point: T,
     /// `scale_x / scale_y = multiplier * 2^-shift`.
     pub multiplier: i32,
     /// See `multiplier`.
     pub shift: u8,
     /// Smallest output.
-    pub min: i8,
+    pub min: T,
     /// Largest output.
-    pub max: i8,
+    pub max: T,
 }
 
-impl AveragePoolI8 {
+/// Parameters of [`average_pool_i8`].
+pub type AveragePoolI8 = AveragePool<i8>;
+/// Parameters of [`average_pool_i16`].
+pub type AveragePoolI16 = AveragePool<i16>;
+
+impl<T: Activation> AveragePool<T> {
     /// Whether the images fit together in `arena` bytes.
     pub const fn check(&self, arena: usize) -> Result<(), &'static str> {
-        if self.window.height * self.window.width > 1 << 20 {
-            return Err("average_pool_i8: the window holds more than 2^20 values");
+        let taps = self.window.height * self.window.width;
+        // Sums fit 32 bits, and times the multiplier 63.
+        if taps > T::MOST_AVERAGED {
+            return Err("average_pool: the window holds too many values");
         }
-        // The windows are below 2^20, so the sums times the multiplier are below 2^59.
-        let taps = (self.window.height * self.window.width) as i64;
-        if self.shift > 62 || taps > i64::MAX >> self.shift {
-            return Err("average_pool_i8: the shift leaves no room for the number of values");
+        if self.shift > 62 || taps as i64 > i64::MAX >> self.shift {
+            return Err("average_pool: the shift leaves no room for the number of values");
         }
-        check(&self.input, &self.output, 1, arena)
+        check(&self.input, &self.output, size_of::<T>(), arena)
     }
 }
 
-/// Computes output `rows`: `y = clamp(zp_y + div_round_half_even(sum(x - zp_x) * multiplier, n << shift))`.
+/// Computes output `rows` of int8: `y = clamp(zp_y + div_round_half_even(sum(x - zp_x) * multiplier, n << shift))`.
 pub fn average_pool_i8(mem: &mut [Block], p: &AveragePoolI8, rows: Range<usize>) {
+    average_pool(mem, p, rows);
+}
+
+/// Computes output `rows` of int16: `y = clamp(zp_y + div_round_half_even(sum(x - zp_x) * multiplier, n << shift))`.
+pub fn average_pool_i16(mem: &mut [Block], p: &AveragePoolI16, rows: Range<usize>) {
+    average_pool(mem, p, rows);
+}
+
+#[inline(always)]
+fn average_pool<T: Activation>(mem: &mut [Block], p: &AveragePool<T>, rows: Range<usize>) {
     let images = (&p.input, &p.output, &p.window);
-    let zero_point = p.input_zero_point as i32;
+    let zero_point: i32 = p.input_zero_point.into();
     let all = p.window.height * p.window.width;
+    let (output_zero_point, min, max): (i32, i32, i32) =
+        (p.output_zero_point.into(), p.min.into(), p.max.into());
     pool(
         mem,
         images,
         rows,
         0i32,
-        |sum, x: i8| sum.wrapping_add(x as i32 - zero_point),
+        |sum, x: T| sum.wrapping_add(x.into() - zero_point),
         |sum, taps| {
             let n = if p.count_include_pad { all } else { taps };
             let mean = div_round_half_even(sum as i64 * p.multiplier as i64, (n as i64) << (p.shift & 63));
-            (mean + p.output_zero_point as i64).max(p.min as i64).min(p.max as i64) as i8
+            T::narrow((mean + output_zero_point as i64).max(min as i64).min(max as i64) as i32)
         },
     );
 }

@@ -10,6 +10,26 @@ pub const fn requantize(acc: i32, multiplier: i32, shift: u8) -> i32 {
     ((scaled * multiplier as i64 + (1 << 31)) >> 32) as i32
 }
 
+/// [`requantize`] of a 64-bit accumulator, exactly, saturated at 2^30 (which bounds that one too): `acc * 2^shift = high * 2^32 + low` makes the product
+/// `high * multiplier * 2^32 + low * multiplier`, each part in 64 bits.
+///
+/// The compiler proves that `acc * 2^shift` fits i64.
+#[inline]
+pub const fn requantize_wide(acc: i64, multiplier: i32, shift: u8) -> i32 {
+    let scaled = acc.wrapping_shl(shift as u32);
+    let (high, low) = (scaled >> 32, scaled & 0xffff_ffff);
+    let rounded = (low * multiplier as i64 + (1 << 31)) >> 32;
+    let q = high * multiplier as i64 + rounded;
+    const BOUND: i64 = 1 << 30;
+    if q > BOUND {
+        BOUND as i32
+    } else if q < -BOUND {
+        -BOUND as i32
+    } else {
+        q as i32
+    }
+}
+
 /// `num / den` rounded to the nearest integer, ties to even; 0 for `den <= 0`.
 #[inline]
 pub const fn div_round_half_even(num: i64, den: i64) -> i64 {
@@ -59,6 +79,21 @@ mod tests {
         assert_eq!(quarters, [-1, 0, 0, 0, 1, 1, 2]);
         assert_eq!(requantize(-5, 1 << 30, 2), -5);
         assert_eq!(requantize(i32::MIN, i32::MAX, 0), -(1 << 30) + 1);
+    }
+
+    #[test]
+    fn the_wide_form_is_the_same_definition() {
+        for acc in [i32::MIN, -70_000, -3, -1, 0, 1, 2, 12_345, i32::MAX] {
+            for multiplier in [0, 1, 1 << 30, 0x1234_5678, i32::MAX] {
+                assert_eq!(requantize_wide(acc as i64, multiplier, 0), requantize(acc, multiplier, 0));
+            }
+        }
+        for (acc, multiplier, shift) in [((1i64 << 40) + 12_345, 77_777, 3), (-(1 << 43) - 1, 1 << 18, 0)] {
+            let exact = ((acc as i128 * (1 << shift)) * multiplier as i128 + (1 << 31)) >> 32;
+            assert_eq!(requantize_wide(acc, multiplier, shift) as i128, exact);
+        }
+        assert_eq!(requantize_wide(i64::MAX, i32::MAX, 0), 1 << 30);
+        assert_eq!(requantize_wide(i64::MIN, i32::MAX, 0), -(1 << 30));
     }
 
     #[test]

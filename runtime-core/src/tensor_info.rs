@@ -18,7 +18,7 @@ pub struct TensorInfo {
 impl TensorInfo {
     /// The integer that stands for a real number, to be clamped to its type: ONNX's QuantizeLinear.
     fn quantize(&self, real: f32) -> i32 {
-        // Far beyond any 8-bit value, and small enough for the sum.
+        // Far beyond any 16-bit value, and small enough for the sum.
         (round_half_even((real / self.scale).clamp(-1e6, 1e6)) as i32).saturating_add(self.zero_point)
     }
 
@@ -30,6 +30,16 @@ impl TensorInfo {
     /// The uint8 value of a real number.
     pub fn quantize_u8(&self, real: f32) -> u8 {
         self.quantize(real).clamp(0, 255) as u8
+    }
+
+    /// The int16 value of a real number.
+    pub fn quantize_i16(&self, real: f32) -> i16 {
+        self.quantize(real).clamp(-32_768, 32_767) as i16
+    }
+
+    /// The uint16 value of a real number.
+    pub fn quantize_u16(&self, real: f32) -> u16 {
+        self.quantize(real).clamp(0, 65_535) as u16
     }
 
     /// The real number of an integer value.
@@ -50,6 +60,7 @@ mod tests {
             [-1, 1, 127, -128, -1]
         );
         assert_eq!(info.quantize_u8(1e9), 255);
+        assert_eq!((info.quantize_i16(-1e4), info.quantize_u16(1e9)), (-20_001, 65_535));
         assert_eq!(info.dequantize(3), 2.0);
     }
 }

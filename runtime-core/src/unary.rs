@@ -2,8 +2,18 @@
 
 use crate::elementwise::{check_map, map};
 use crate::requantize::clamp_float;
-use crate::{Block, Image, math, round_half_even};
+use crate::{Accumulator, Block, Image, math, round_half_even};
 use core::ops::Range;
+
+/// `clamp((x * multiplier + constant) >> shift)`.
+#[inline(always)]
+fn rescaled<A: Accumulator>(
+    x: A,
+    (multiplier, constant, shift): (i32, A, u8),
+    (min, max): (i32, i32),
+) -> i32 {
+    x.times(multiplier).plus(constant).shifted(shift).max(min).min(max)
+}
 
 /// Declares a kernel `output = f(input)`: parameters, check, function.
 macro_rules! unary {
@@ -45,7 +55,15 @@ unary! {
         max: i8,
     }): i8 => i8, |p, x| x.max(p.min).min(p.max);
 
-    /// `clamp((x * multiplier + constant) >> shift)`: to another scale and zero point.
+    /// Clamps int16 values: Relu and Clip between equal scales.
+    clamp_i16(ClampI16 {
+        /// Smallest output.
+        min: i16,
+        /// Largest output.
+        max: i16,
+    }): i16 => i16, |p, x| x.max(p.min).min(p.max);
+
+    /// `clamp((x * multiplier + constant) >> shift)`, in 32 bits: to another scale and zero point.
     rescale_i8(RescaleI8 {
         /// `round(scale_x / scale_y * 2^shift)`.
         multiplier: i32,
@@ -58,8 +76,55 @@ unary! {
         /// Largest output.
         max: i8,
     }): i8 => i8, |p, x| {
-        let sum = (x as i32).wrapping_mul(p.multiplier).wrapping_add(p.constant);
-        (sum >> (p.shift & 31)).max(p.min as i32).min(p.max as i32) as i8
+        rescaled(x as i32, (p.multiplier, p.constant, p.shift), (p.min as i32, p.max as i32)) as i8
+    };
+
+    /// `clamp((x * multiplier + constant) >> shift)`, in 64 bits: to another scale and zero point.
+    rescale_i16(RescaleI16 {
+        /// `round(scale_x / scale_y * 2^shift)`.
+        multiplier: i32,
+        /// Zero points and half of `2^shift`.
+        constant: i64,
+        /// Right shift.
+        shift: u8,
+        /// Smallest output.
+        min: i16,
+        /// Largest output.
+        max: i16,
+    }): i16 => i16, |p, x| {
+        rescaled(x as i64, (p.multiplier, p.constant, p.shift), (p.min as i32, p.max as i32)) as i16
+    };
+
+    /// `clamp((x * multiplier + constant) >> shift)`, in 64 bits: int8 to int16.
+    rescale_i8_i16(RescaleI8I16 {
+        /// `round(scale_x / scale_y * 2^shift)`.
+        multiplier: i32,
+        /// Zero points and half of `2^shift`.
+        constant: i64,
+        /// Right shift.
+        shift: u8,
+        /// Smallest output.
+        min: i16,
+        /// Largest output.
+        max: i16,
+    }): i8 => i16, |p, x| {
+        rescaled(x as i64, (p.multiplier, p.constant, p.shift), (p.min as i32, p.max as i32)) as i16
+    };
+
+    /// `clamp((x * multiplier + constant) >> shift)`, in 64 bits: int16 to int8.
+    rescale_i16_i8(RescaleI16I8 {
+        /// `round(scale_x / scale_y * 2^shift)`.
+        multiplier: i32,
+        /// Zero points and half of `2^shift`.
+        constant: i64,
+        /// Right shift.
+        shift: u8,
+        /// Smallest output.
+        min: i8,
+        /// Largest output.
+        max: i8,
+    }): i16 => i8, |p, x| {
+        rescaled(x as i64, (p.multiplier, p.constant, p.shift), (p.min as i32, p.max as i32)) as i8
     };
 
     /// uint8 to int8 and back: subtracts or adds 128, which flips the top bit.
@@ -87,6 +152,29 @@ unary! {
 
     /// To f32, the nearest value, ties to even.
     cast_i32_f32(CastI32F32 {}): i32 => f32, |_p, x| x as f32;
+
+    /// uint16 to int16 and back: subtracts or adds 32768, which flips the top bit.
+    flip_sign_16(FlipSign16 {}): u16 => u16, |_p, x| x ^ 0x8000;
+
+    /// ONNX QuantizeLinear: `clamp(round_half_even(x / scale) + zero_point)`. NaN becomes the zero point.
+    quantize_f32_i16(QuantizeF32I16 {
+        /// Scale.
+        scale: f32,
+        /// Zero point.
+        zero_point: i16,
+    }): f32 => i16, |p, x| {
+        // Beyond 2^17 steps every value saturates; within, the rounding trick is exact.
+        let steps = round_half_even(clamp_float(x / p.scale, -131_072.0, 131_072.0));
+        (steps as i32 + p.zero_point as i32).clamp(-32_768, 32_767) as i16
+    };
+
+    /// ONNX DequantizeLinear: `(q - zero_point) * scale`.
+    dequantize_i16_f32(DequantizeI16F32 {
+        /// Scale.
+        scale: f32,
+        /// Zero point.
+        zero_point: i16,
+    }): i16 => f32, |p, x| (x as i32 - p.zero_point as i32) as f32 * p.scale;
 
     /// Clamps floats: Relu and Clip.
     clamp_f32(ClampF32 {
@@ -142,6 +230,36 @@ impl LookupI8 {
 /// `table[x + 128]`: any function of one int8 value.
 pub fn lookup_i8(mem: &mut [Block], p: &LookupI8, rows: Range<usize>, table: &[i8]) {
     map(mem, &p.input, &p.output, rows, |x: i8| table.get((x as i32 + 128) as usize).copied().unwrap_or(0));
+}
+
+/// Parameters of [`lookup_i16`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LookupI16 {
+    /// Input image.
+    pub input: Image,
+    /// Output image.
+    pub output: Image,
+}
+
+impl LookupI16 {
+    /// Whether images and table fit together in `arena` bytes.
+    pub const fn check(&self, table: &[i16], arena: usize) -> Result<(), &'static str> {
+        if table.len() != 513 {
+            return Err("lookup_i16: the table needs 513 entries");
+        }
+        check_map(&self.input, 2, &self.output, 2, arena)
+    }
+}
+
+/// A function of one int16 value, interpolated between its values at every 128th: with `x + 32768 = 128 i + r`,
+/// `table[i] + (((table[i + 1] - table[i]) * r + 64) >> 7)`.
+pub fn lookup_i16(mem: &mut [Block], p: &LookupI16, rows: Range<usize>, table: &[i16]) {
+    let entry = |i: usize| table.get(i).copied().unwrap_or(0) as i32;
+    map(mem, &p.input, &p.output, rows, |x: i16| {
+        let at = (x as i32 + 32_768) as usize;
+        let (low, high) = (entry(at >> 7), entry((at >> 7) + 1));
+        (low + (((high - low) * (at & 127) as i32 + 64) >> 7)) as i16
+    });
 }
 
 #[cfg(test)]

@@ -17,8 +17,7 @@ enum Side {
 #[derive(Clone, Copy, PartialEq)]
 enum Real {
     F32,
-    I8,
-    U8,
+    Integer(ElemType),
 }
 
 impl Generator<'_> {
@@ -237,12 +236,11 @@ impl Generator<'_> {
         let (Some(from), Some(to)) = (real(input), real(output)) else { return run };
         let convert = match from {
             Real::F32 => "            *self.input_mut() = *input;\n".to_owned(),
-            quantized => format!(
+            Real::Integer(elem) => format!(
                 "            for (to, from) in self.input_mut().iter_mut().zip(input) {{
-                *to = INPUT.{}(*from);
+                *to = INPUT.quantize_{elem}(*from);
             }}
-",
-                if quantized == Real::I8 { "quantize_i8" } else { "quantize_u8" }
+"
             ),
         };
         let back = match to {
@@ -271,8 +269,9 @@ fn real(port: &ApiPort<'_>) -> Option<Real> {
     let quantized = port.port.qparams.as_ref().is_some_and(|q| q.is_per_tensor());
     match port.port.ty.elem {
         ElemType::F32 => Some(Real::F32),
-        ElemType::I8 if quantized => Some(Real::I8),
-        ElemType::U8 if quantized => Some(Real::U8),
+        elem @ (ElemType::I8 | ElemType::U8 | ElemType::I16 | ElemType::U16) if quantized => {
+            Some(Real::Integer(elem))
+        }
         _ => None,
     }
 }

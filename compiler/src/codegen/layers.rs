@@ -152,8 +152,12 @@ impl Generator<'_> {
                 .map_or("&[], ".into(), |c| format!("{}, ", self.table_use(*c, "super::", Some(layer)))),
             None => String::new(),
         };
-        let _ =
-            writeln!(text, "        const _: () = expect({}.check({check}super::Model::RAM));", items.params);
+        let _ = writeln!(
+            text,
+            "        const _: () = expect({}.{}({check}super::Model::RAM));",
+            items.params,
+            kernel.check_name()
+        );
         text
     }
 }

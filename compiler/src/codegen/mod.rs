@@ -126,8 +126,8 @@ impl Generator<'_> {
 /// The Rust type of a port's elements.
 fn rust_type(elem: ElemType) -> &'static str {
     match elem {
-        ElemType::I8 => "i8",
-        ElemType::U8 | ElemType::Bool => "u8",
+        ElemType::I4 | ElemType::I8 => "i8",
+        ElemType::U4 | ElemType::U8 | ElemType::Bool => "u8",
         ElemType::I16 => "i16",
         ElemType::U16 | ElemType::F16 => "u16",
         ElemType::I32 => "i32",

@@ -45,8 +45,11 @@ pub fn decimal(data: &ConstData, indent: usize, width: usize) -> String {
     let values: Vec<String> = match data {
         ConstData::I8(v) => v.iter().map(ToString::to_string).collect(),
         ConstData::U8(v) => v.iter().map(ToString::to_string).collect(),
+        ConstData::I16(v) => v.iter().map(ToString::to_string).collect(),
+        ConstData::U16(v) => v.iter().map(ToString::to_string).collect(),
         ConstData::I32(v) => v.iter().map(ToString::to_string).collect(),
         ConstData::U32(v) => v.iter().map(ToString::to_string).collect(),
+        ConstData::I64(v) => v.iter().map(ToString::to_string).collect(),
         ConstData::F32(v) => v.iter().map(|x| float(*x)).collect(),
     };
     let line = values.join(", ");
@@ -73,13 +76,7 @@ pub fn float(x: f32) -> String {
 
 /// Rust's name of a table's element type.
 pub fn elem(data: &ConstData) -> &'static str {
-    match data {
-        ConstData::I8(_) => "i8",
-        ConstData::U8(_) => "u8",
-        ConstData::I32(_) => "i32",
-        ConstData::U32(_) => "u32",
-        ConstData::F32(_) => "f32",
-    }
+    data.elem().name()
 }
 
 #[cfg(test)]

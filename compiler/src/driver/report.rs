@@ -54,6 +54,8 @@ pub struct Report {
     pub macs: u64,
     /// Calls that accumulate in int32, each proven not to overflow.
     pub proven_accumulators: usize,
+    /// Calls that accumulate in int64, where 32 bits may not suffice.
+    pub wide_accumulators: usize,
     /// Multiply-accumulates that are computed in f32.
     pub float_macs: u64,
     /// Channels that no input moves, and what fed only them: not in the program any more.
@@ -80,9 +82,8 @@ impl Report {
             });
         }
         let steps = || program.steps.iter().map(|s| &s.kernel);
-        let integer = |k: &&Kernel| {
-            (k.function().ends_with("_i8") || k.function().ends_with("_i8_i32")) && k.macs() > 0
-        };
+        let wide = |k: &&Kernel| k.macs() > 0 && k.is_wide();
+        let integer = |k: &&Kernel| k.macs() > 0 && !k.is_wide() && !k.function().ends_with("_f32");
         let float = |k: &&Kernel| k.function().ends_with("_f32");
         Report {
             name: code.module.clone(),
@@ -96,6 +97,7 @@ impl Report {
             flash: layers.iter().map(|l| l.tables).sum(),
             macs: program.macs(),
             proven_accumulators: steps().filter(integer).count(),
+            wide_accumulators: steps().filter(wide).count(),
             float_macs: steps().filter(float).map(Kernel::macs).sum(),
             removed: vec![],
             layers,
@@ -133,6 +135,7 @@ impl Report {
             ("macs", self.macs.into()),
             ("float_macs", self.float_macs.into()),
             ("proven_accumulators", self.proven_accumulators.into()),
+            ("wide_accumulators", self.wide_accumulators.into()),
             ("removed", self.removed.iter().map(removed).collect()),
             ("layers", layers.collect()),
         ])
@@ -215,6 +218,9 @@ impl fmt::Display for Report {
                 "int32 accumulators of {} layers are proven not to overflow",
                 self.proven_accumulators
             )?;
+        }
+        if self.wide_accumulators > 0 {
+            writeln!(f, "int64 accumulators of {} layers hold what 32 bits may not", self.wide_accumulators)?;
         }
         Ok(())
     }

@@ -54,11 +54,11 @@ pub fn verify(graph: &Graph) -> Result<(), String> {
         if !names.insert(value.name.as_str()) {
             return Err(format!("two values are called `{}`", value.name));
         }
-        if let Some(q) = &value.qparams {
-            let channels = q.axis.and_then(|a| value.ty.shape.get(a)).copied().unwrap_or(1);
-            if q.scale.len() != q.zero_point.len() || (q.scale.len() != 1 && q.scale.len() != channels) {
-                return Err(format!("quantization parameters of `{}` do not fit {}", value.name, value.ty));
-            }
+        if let Some(q) = &value.qparams
+            && (q.scale.len() != q.zero_point.len()
+                || (q.scale.len() != 1 && q.scale.len() != q.scales_of(&value.ty.shape)))
+        {
+            return Err(format!("quantization parameters of `{}` do not fit {}", value.name, value.ty));
         }
     }
     let order = graph.topological().map_err(|id| format!("`{}` depends on itself", graph.node(id).name))?;

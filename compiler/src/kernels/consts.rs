@@ -1,7 +1,10 @@
 //! Constant tables on the host, and how each kernel's table struct is put together from them.
 
 use crate::tensor::ElemType;
-use kiln_runtime_core::{DenseFilterDsp, DepthwiseFilterDsp, Filter, FilterDsp, FilterF32, IntegerFilter};
+use kiln_runtime_core::{
+    DenseFilterDsp, DepthwiseFilterDsp, Filter, Filter4, Filter4Wide, FilterDsp, FilterF32, FilterWide,
+    IntegerFilter,
+};
 
 /// The values of one constant table.
 #[derive(Debug, Clone, PartialEq)]
@@ -9,8 +12,11 @@ use kiln_runtime_core::{DenseFilterDsp, DepthwiseFilterDsp, Filter, FilterDsp, F
 pub enum ConstData {
     I8(Vec<i8>),
     U8(Vec<u8>),
+    I16(Vec<i16>),
+    U16(Vec<u16>),
     I32(Vec<i32>),
     U32(Vec<u32>),
+    I64(Vec<i64>),
     F32(Vec<f32>),
 }
 
@@ -20,8 +26,11 @@ impl ConstData {
         match self {
             ConstData::I8(_) => ElemType::I8,
             ConstData::U8(_) => ElemType::U8,
+            ConstData::I16(_) => ElemType::I16,
+            ConstData::U16(_) => ElemType::U16,
             ConstData::I32(_) => ElemType::I32,
             ConstData::U32(_) => ElemType::U32,
+            ConstData::I64(_) => ElemType::I64,
             ConstData::F32(_) => ElemType::F32,
         }
     }
@@ -31,8 +40,11 @@ impl ConstData {
         match self {
             ConstData::I8(v) => v.len(),
             ConstData::U8(v) => v.len(),
+            ConstData::I16(v) => v.len(),
+            ConstData::U16(v) => v.len(),
             ConstData::I32(v) => v.len(),
             ConstData::U32(v) => v.len(),
+            ConstData::I64(v) => v.len(),
             ConstData::F32(v) => v.len(),
         }
     }
@@ -52,8 +64,11 @@ impl ConstData {
         match self {
             ConstData::I8(v) => v.iter().map(|&x| x as u8).collect(),
             ConstData::U8(v) => v.clone(),
+            ConstData::I16(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            ConstData::U16(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
             ConstData::I32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
             ConstData::U32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            ConstData::I64(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
             ConstData::F32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
         }
     }
@@ -90,28 +105,63 @@ macro_rules! slice {
         }
     )* };
 }
-slice! { I8 i8, i8s; U8 u8, u8s; I32 i32, i32s; U32 u32, u32s; F32 f32, f32s; }
-
-impl Tables for Filter<'_> {
-    const GROUP: Option<&'static str> = Some("Filter");
-    const FIELDS: &'static [(&'static str, ElemType)] = &[
-        ("weights", ElemType::I8),
-        ("bias", ElemType::I32),
-        ("multiplier", ElemType::I32),
-        ("shift", ElemType::U8),
-        ("weight_zero_point", ElemType::I8),
-    ];
-    type Bound<'a> = Filter<'a>;
-    fn bind<'a>(consts: &[&'a ConstData]) -> Filter<'a> {
-        Filter {
-            weights: i8s(consts, 0),
-            bias: i32s(consts, 1),
-            multiplier: i32s(consts, 2),
-            shift: u8s(consts, 3),
-            weight_zero_point: i8s(consts, 4),
-        }
-    }
+slice! {
+    I8 i8, i8s; U8 u8, u8s; I16 i16, i16s; U16 u16, u16s; I32 i32, i32s; U32 u32, u32s; I64 i64, i64s; F32 f32, f32s;
 }
+
+macro_rules! filter {
+    ($($filter:ident $bias:ident $biases:ident;)*) => { $(
+        impl Tables for $filter<'_> {
+            const GROUP: Option<&'static str> = Some(stringify!($filter));
+            const FIELDS: &'static [(&'static str, ElemType)] = &[
+                ("weights", ElemType::I8),
+                ("bias", ElemType::$bias),
+                ("multiplier", ElemType::I32),
+                ("shift", ElemType::U8),
+                ("weight_zero_point", ElemType::I8),
+            ];
+            type Bound<'a> = $filter<'a>;
+            fn bind<'a>(consts: &[&'a ConstData]) -> $filter<'a> {
+                $filter {
+                    weights: i8s(consts, 0),
+                    bias: $biases(consts, 1),
+                    multiplier: i32s(consts, 2),
+                    shift: u8s(consts, 3),
+                    weight_zero_point: i8s(consts, 4),
+                }
+            }
+        }
+    )* };
+}
+filter! { Filter I32 i32s; FilterWide I64 i64s; }
+
+macro_rules! filter4 {
+    ($($filter:ident $bias:ident $biases:ident;)*) => { $(
+        impl Tables for $filter<'_> {
+            const GROUP: Option<&'static str> = Some(stringify!($filter));
+            const FIELDS: &'static [(&'static str, ElemType)] = &[
+                ("weights", ElemType::U8),
+                ("bias", ElemType::$bias),
+                ("multiplier", ElemType::I32),
+                ("shift", ElemType::U8),
+                ("groups", ElemType::U16),
+                ("factor", ElemType::U8),
+            ];
+            type Bound<'a> = $filter<'a>;
+            fn bind<'a>(consts: &[&'a ConstData]) -> $filter<'a> {
+                $filter {
+                    weights: u8s(consts, 0),
+                    bias: $biases(consts, 1),
+                    multiplier: i32s(consts, 2),
+                    shift: u8s(consts, 3),
+                    groups: u16s(consts, 4),
+                    factor: u8s(consts, 5),
+                }
+            }
+        }
+    )* };
+}
+filter4! { Filter4 I32 i32s; Filter4Wide I64 i64s; }
 
 impl Tables for FilterF32<'_> {
     const GROUP: Option<&'static str> = Some("FilterF32");

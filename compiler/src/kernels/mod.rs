@@ -33,11 +33,13 @@ pub struct TableSpec {
 }
 
 macro_rules! kernels {
+    (@check $p:ident [] $arguments:tt) => { $p.check $arguments };
+    (@check $p:ident [$check:ident] $arguments:tt) => { $p.$check $arguments };
     ($(
         $(#[$doc:meta])*
         $variant:ident = $function:ident($params:ident) {
             reads [$($read:ident: $read_elem:ident),*], writes [$write:ident: $write_elem:ident]
-            $(, scratch [$scratch:ident])? $(, tables [$tables:ty])?, overlay $overlay:literal, macs |$p:ident| $macs:expr
+            $(, scratch [$scratch:ident])? $(, tables [$tables:ty])? $(, check [$check:ident])?, overlay $overlay:literal, macs |$p:ident| $macs:expr
             $(, family $family:ident)?
         }
     )*) => {
@@ -58,9 +60,18 @@ macro_rules! kernels {
                 match self { $( Kernel::$variant(_) => stringify!($params), )* }
             }
 
-            /// The parameter struct as a Rust literal (its `Debug` form is one).
+            /// The parameter struct as a Rust literal (its `Debug` form is one, but for the name of an alias).
             pub fn params_literal(&self) -> String {
-                match self { $( Kernel::$variant(p) => format!("{p:?}"), )* }
+                let debug = match self { $( Kernel::$variant(p) => format!("{p:?}"), )* };
+                let fields = debug.find(' ').map_or("", |at| &debug[at..]);
+                format!("{}{fields}", self.params_type())
+            }
+
+            /// Name of the parameters' check of images and tables.
+            pub fn check_name(&self) -> &'static str {
+                match self { $( Kernel::$variant(_) => {
+                    #[allow(unused_mut, unused_assignments)] let mut name = "check"; $( name = stringify!($check); )? name
+                } )* }
             }
 
             /// The images and the scratch offset, to be set when memory is planned.
@@ -140,7 +151,9 @@ macro_rules! kernels {
             /// Whether images, tables and scratch fit together in `arena` bytes.
             #[allow(unused_variables)]
             pub fn check(&self, consts: &[&ConstData], arena: usize) -> Result<(), &'static str> {
-                match self { $( Kernel::$variant(p) => p.check($( &<$tables as Tables>::bind(consts), )? arena), )* }
+                match self { $( Kernel::$variant(p) => {
+                    kernels!(@check p [$($check)?] ($( &<$tables as Tables>::bind(consts), )? arena))
+                } )* }
             }
 
             /// Runs the whole layer on the host.
@@ -154,20 +167,78 @@ macro_rules! kernels {
     };
 }
 
+impl Kernel {
+    /// Whether its sums of products have 64 bits.
+    pub fn is_wide(&self) -> bool {
+        let tables = self.tables().map_or(&[][..], |t| t.fields);
+        tables.contains(&("bias", ElemType::I64)) || matches!(self, Kernel::MatMulI16(_))
+    }
+}
+
 kernels! {
-    // int8
+    // integer layers with constant weights: `w4` has int4 weights, `wide` sums of 64 bits
     Conv2dI8 = conv2d_i8(Conv2dI8) {
         reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::Filter<'_>], overlay false,
-        macs |p| p.output.elements() * p.scratch_len()
+        macs |p| p.output.elements() * p.taps()
+    }
+    Conv2dI8W4 = conv2d_i8_w4(Conv2dI8) {
+        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::Filter4<'_>], check [check_int4], overlay false,
+        macs |p| p.output.elements() * p.taps()
+    }
+    Conv2dI16 = conv2d_i16(Conv2dI16) {
+        reads [input: I16], writes [output: I16], scratch [scratch], tables [rt::Filter<'_>], overlay false,
+        macs |p| p.output.elements() * p.taps()
+    }
+    Conv2dI16Wide = conv2d_i16_wide(Conv2dI16) {
+        reads [input: I16], writes [output: I16], scratch [scratch], tables [rt::FilterWide<'_>], overlay false,
+        macs |p| p.output.elements() * p.taps()
+    }
+    Conv2dI16W4 = conv2d_i16_w4(Conv2dI16) {
+        reads [input: I16], writes [output: I16], scratch [scratch], tables [rt::Filter4Wide<'_>], check [check_int4], overlay false,
+        macs |p| p.output.elements() * p.taps()
     }
     DepthwiseConv2dI8 = depthwise_conv2d_i8(DepthwiseConv2dI8) {
         reads [input: I8], writes [output: I8], tables [rt::Filter<'_>], overlay false,
-        macs |p| p.output.elements() * p.window.height * p.window.width
+        macs |p| p.output.elements() * p.taps()
+    }
+    DepthwiseConv2dI8W4 = depthwise_conv2d_i8_w4(DepthwiseConv2dI8) {
+        reads [input: I8], writes [output: I8], tables [rt::Filter4<'_>], check [check_int4], overlay false,
+        macs |p| p.output.elements() * p.taps()
+    }
+    DepthwiseConv2dI16 = depthwise_conv2d_i16(DepthwiseConv2dI16) {
+        reads [input: I16], writes [output: I16], tables [rt::Filter<'_>], overlay false,
+        macs |p| p.output.elements() * p.taps()
+    }
+    DepthwiseConv2dI16Wide = depthwise_conv2d_i16_wide(DepthwiseConv2dI16) {
+        reads [input: I16], writes [output: I16], tables [rt::FilterWide<'_>], overlay false,
+        macs |p| p.output.elements() * p.taps()
+    }
+    DepthwiseConv2dI16W4 = depthwise_conv2d_i16_w4(DepthwiseConv2dI16) {
+        reads [input: I16], writes [output: I16], tables [rt::Filter4Wide<'_>], check [check_int4], overlay false,
+        macs |p| p.output.elements() * p.taps()
     }
     FullyConnectedI8 = fully_connected_i8(FullyConnectedI8) {
         reads [input: I8], writes [output: I8], tables [rt::Filter<'_>], overlay false,
-        macs |p| p.output.elements() * p.input.width * p.input.channels
+        macs |p| p.output.elements() * p.taps()
     }
+    FullyConnectedI8W4 = fully_connected_i8_w4(FullyConnectedI8) {
+        reads [input: I8], writes [output: I8], tables [rt::Filter4<'_>], check [check_int4], overlay false,
+        macs |p| p.output.elements() * p.taps()
+    }
+    FullyConnectedI16 = fully_connected_i16(FullyConnectedI16) {
+        reads [input: I16], writes [output: I16], tables [rt::Filter<'_>], overlay false,
+        macs |p| p.output.elements() * p.taps()
+    }
+    FullyConnectedI16Wide = fully_connected_i16_wide(FullyConnectedI16) {
+        reads [input: I16], writes [output: I16], tables [rt::FilterWide<'_>], overlay false,
+        macs |p| p.output.elements() * p.taps()
+    }
+    FullyConnectedI16W4 = fully_connected_i16_w4(FullyConnectedI16) {
+        reads [input: I16], writes [output: I16], tables [rt::Filter4Wide<'_>], check [check_int4], overlay false,
+        macs |p| p.output.elements() * p.taps()
+    }
+
+    // int8
     MatMulI8 = matmul_i8(MatMulI8) {
         reads [a: I8, b: I8], writes [output: I8], overlay false, macs |p| p.output.elements() * p.a.channels
     }
@@ -203,7 +274,24 @@ kernels! {
         family Dsp
     }
 
-    // between int8 and f32
+    // int16
+    MatMulI16 = matmul_i16(MatMulI16) {
+        reads [a: I16, b: I16], writes [output: I16], overlay false, macs |p| p.output.elements() * p.a.channels
+    }
+    AddI16 = add_i16(AddI16) { reads [a: I16, b: I16], writes [output: I16], tables [[i16]], overlay true, macs |_p| 0 }
+    MulI16 = mul_i16(MulI16) { reads [a: I16, b: I16], writes [output: I16], tables [[i16]], overlay true, macs |_p| 0 }
+    MaxPoolI16 = max_pool_i16(MaxPoolI16) { reads [input: I16], writes [output: I16], overlay false, macs |_p| 0 }
+    AveragePoolI16 = average_pool_i16(AveragePoolI16) { reads [input: I16], writes [output: I16], overlay false, macs |_p| 0 }
+    LookupI16 = lookup_i16(LookupI16) { reads [input: I16], writes [output: I16], tables [[i16]], overlay true, macs |_p| 0 }
+    ClampI16 = clamp_i16(ClampI16) { reads [input: I16], writes [output: I16], overlay true, macs |_p| 0 }
+    RescaleI16 = rescale_i16(RescaleI16) { reads [input: I16], writes [output: I16], overlay true, macs |_p| 0 }
+    FlipSign16 = flip_sign_16(FlipSign16) { reads [input: U16], writes [output: U16], overlay true, macs |_p| 0 }
+
+    // between int8, int16 and f32
+    RescaleI8I16 = rescale_i8_i16(RescaleI8I16) { reads [input: I8], writes [output: I16], overlay false, macs |_p| 0 }
+    RescaleI16I8 = rescale_i16_i8(RescaleI16I8) { reads [input: I16], writes [output: I8], overlay false, macs |_p| 0 }
+    QuantizeF32I16 = quantize_f32_i16(QuantizeF32I16) { reads [input: F32], writes [output: I16], overlay false, macs |_p| 0 }
+    DequantizeI16F32 = dequantize_i16_f32(DequantizeI16F32) { reads [input: I16], writes [output: F32], overlay false, macs |_p| 0 }
     QuantizeF32I8 = quantize_f32_i8(QuantizeF32I8) { reads [input: F32], writes [output: I8], overlay false, macs |_p| 0 }
     DequantizeI8F32 = dequantize_i8_f32(DequantizeI8F32) { reads [input: I8], writes [output: F32], overlay false, macs |_p| 0 }
     CastI32F32 = cast_i32_f32(CastI32F32) { reads [input: I32], writes [output: F32], overlay true, macs |_p| 0 }
@@ -224,11 +312,14 @@ kernels! {
 
     // moves
     Copy8 = copy_8(Copy) { reads [input: I8], writes [output: I8], overlay false, macs |_p| 0 }
+    Copy16 = copy_16(Copy) { reads [input: I16], writes [output: I16], overlay false, macs |_p| 0 }
     Copy32 = copy_32(Copy) { reads [input: F32], writes [output: F32], overlay false, macs |_p| 0 }
     Copy64 = copy_64(Copy) { reads [input: I64], writes [output: I64], overlay false, macs |_p| 0 }
     Fill8 = fill_8(Fill8) { reads [], writes [output: I8], overlay false, macs |_p| 0 }
+    Fill16 = fill_16(Fill16) { reads [], writes [output: I16], overlay false, macs |_p| 0 }
     Fill32 = fill_32(Fill32) { reads [], writes [output: F32], overlay false, macs |_p| 0 }
     Load8 = load_8(Load8) { reads [], writes [output: I8], tables [[i8]], overlay false, macs |_p| 0 }
+    Load16 = load_16(Load16) { reads [], writes [output: I16], tables [[i16]], overlay false, macs |_p| 0 }
     Load32 = load_32(Load32) { reads [], writes [output: I32], tables [[i32]], overlay false, macs |_p| 0 }
 
     // f32

@@ -225,7 +225,7 @@ impl Decoder<'_> {
                 "E0106",
                 format!("tensor `{name}` has element type {}, which is not supported", t.data_type),
             )
-            .help("floats, integers of 8 to 64 bits and bool are supported")
+            .help("floats, integers of 4 to 64 bits and bool are supported")
         })?;
         let too_large = || {
             Diagnostic::new("E0107", format!("tensor `{name}` declares impossible dimensions"))
@@ -234,8 +234,10 @@ impl Decoder<'_> {
         };
         let shape: Option<Vec<usize>> = t.dims.iter().map(|&d| usize::try_from(d).ok()).collect();
         let ty = TensorType::new(elem, shape.filter(|s| s.len() <= MAX_RANK).ok_or_else(too_large)?);
+        let packed = matches!(elem, ElemType::I4 | ElemType::U4);
         let size = if bfloat { 2 } else { elem.size() };
         let bytes = ty.checked_elements().and_then(|n| n.checked_mul(size)).filter(|n| *n <= MAX_BYTES);
+        let bytes = bytes.map(|n| if packed { n.div_ceil(2) } else { n });
         let expected = bytes.ok_or_else(too_large)?;
         let data = if t.data_location == 1 { self.external(&t, expected)? } else { inline(&t, elem) };
         if data.len() != expected {
@@ -247,6 +249,10 @@ impl Decoder<'_> {
             .fact("expected", format!("{expected} bytes"))
             .fact("found", format!("{} bytes", data.len()))
             .help("the file is damaged: export it again"));
+        }
+        if packed {
+            let bytes = unpack(&data, elem, ty.elements());
+            return Tensor::new(ty, bytes);
         }
         let data =
             if bfloat { data.chunks_exact(2).flat_map(|b| [0, 0, b[0], b[1]]).collect() } else { data };
@@ -318,6 +324,15 @@ fn inline(t: &proto::TensorProto, elem: ElemType) -> Vec<u8> {
     }
 }
 
+/// Two values a byte, the first in the low four bits, as bytes.
+fn unpack(packed: &[u8], elem: ElemType, count: usize) -> Vec<u8> {
+    let widen = |nibble: u8| match elem {
+        ElemType::I4 => ((nibble << 4) as i8 >> 4) as u8,
+        _ => nibble,
+    };
+    packed.iter().flat_map(|byte| [widen(byte & 15), widen(byte >> 4)]).take(count).collect()
+}
+
 /// `TensorProto.DataType`, and whether it is bfloat16, which becomes f32.
 fn elem_type(data_type: i32) -> Option<(ElemType, bool)> {
     Some((
@@ -334,6 +349,8 @@ fn elem_type(data_type: i32) -> Option<(ElemType, bool)> {
             11 => ElemType::F64,
             12 => ElemType::U32,
             13 => ElemType::U64,
+            21 => ElemType::U4,
+            22 => ElemType::I4,
             _ => return None,
         },
         data_type == 16,

@@ -66,8 +66,19 @@ fn tensor(name: &str, tensor: &Tensor) -> proto::TensorProto {
         dims: tensor.shape().iter().map(|&d| d as i64).collect(),
         data_type: data_type(tensor.elem()),
         name: name.to_string(),
-        raw_data: tensor.bytes().to_vec(),
+        raw_data: raw_data(tensor),
         ..Default::default()
+    }
+}
+
+/// Little-endian bytes; values of four bits two a byte, the first in the low ones.
+fn raw_data(tensor: &Tensor) -> Vec<u8> {
+    let bytes = tensor.bytes();
+    match tensor.elem() {
+        ElemType::I4 | ElemType::U4 => {
+            bytes.chunks(2).map(|pair| pair[0] & 15 | pair.get(1).map_or(0, |high| high << 4)).collect()
+        }
+        _ => bytes.to_vec(),
     }
 }
 
@@ -100,5 +111,7 @@ pub fn data_type(elem: ElemType) -> i32 {
         ElemType::F64 => 11,
         ElemType::U32 => 12,
         ElemType::U64 => 13,
+        ElemType::U4 => 21,
+        ElemType::I4 => 22,
     }
 }

@@ -1,6 +1,6 @@
 //! Concat: inputs one after the other along an axis.
 
-use super::shared::{self, no_kernel};
+use super::shared::{self, Clamp, no_kernel};
 use super::{Args, AxisMap, Export, Fragment, ImportContext, Lowering, Operator, OutputRole, QuantRule};
 use crate::diag::Diagnostic;
 use crate::program::View;
@@ -73,11 +73,11 @@ impl Operator for Concat {
 
 /// Copies an input into its part of the output, to the output's scale where that differs.
 fn place(b: &mut Lowering, i: usize, from: &View, to: &View) -> Result<(), Diagnostic> {
-    if from.elem != ElemType::I8 || b.qparams(i).is_err() {
+    if !matches!(from.elem, ElemType::I8 | ElemType::I16) || b.qparams(i).is_err() {
         return b.copy(from, to);
     }
     let (x, y) = (b.qparams(i)?, b.output_qparams(0)?);
-    shared::rescale(b, from, to, &x, &y)
+    shared::rescale(b, from, to, (&x, &y), Clamp::NONE)
 }
 
 /// Joins constants of any element type.

@@ -1,12 +1,12 @@
 //! Conv: 1-D and 2-D convolution with groups, strides, dilations and padding; a fused clamp.
 
-use super::shared::{self, Clamp, WindowSpec};
+use super::shared::{self, Clamp, Integer, WindowSpec};
 use super::{Args, AxisMap, Export, Fragment, ImportContext, InputRole, Lowering, Operator, OutputRole, QuantRule};
 use crate::diag::Diagnostic;
 use crate::kernels::Kernel;
 use crate::onnx::Attributes;
 use crate::tensor::{ElemType, Tensor, TensorType};
-use kiln_runtime_core as rt;
+use kiln_runtime_core::{self as rt, Window};
 
 /// `y[n, m] = clamp(bias[m] + sum(x[n, c] * w[m, c]))` over the window and the input channels of the group.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,12 +87,12 @@ impl Operator for Conv {
         let weights = b.require_constant(1, "W")?;
         let x = b.ty(0)?;
         let window = self.window.resolve(&x.shape[2..], Some(&weights.shape()[2..]))?.window();
-        let (from, to) = (b.view(0)?, b.allocate(0));
         let depthwise = self.groups == x.shape[1] && weights.shape()[1] == 1;
         let packed = channels_last(&weights);
         let batch = x.shape[0];
         match x.elem {
             ElemType::F32 => {
+                let (from, to) = (b.view(0)?, b.allocate(0));
                 let consts = shared::filter_f32(b, &packed, 2)?;
                 let (min, max) = self.clamp.f32_bounds();
                 for n in 0..batch {
@@ -107,42 +107,63 @@ impl Operator for Conv {
                     b.step(kernel, &[&from], &[&to], consts.clone());
                 }
             }
-            ElemType::I8 => {
-                let (consts, q) = shared::filter_i8(b, &packed, 0, 2)?;
-                let (min, max) = self.clamp.i8_bounds(&q.output);
-                let (input_zero_point, output_zero_point) = (q.input_zero_point, q.output_zero_point);
-                for n in 0..batch {
-                    let (input, output) = (from.image(n), to.image(n));
-                    let kernel = if depthwise {
-                        let depth_multiplier = output.channels / input.channels.max(1);
-                        Kernel::DepthwiseConv2dI8(rt::DepthwiseConv2dI8 {
-                            input,
-                            output,
-                            window,
-                            depth_multiplier,
-                            input_zero_point,
-                            output_zero_point,
-                            min,
-                            max,
-                        })
-                    } else {
-                        let (groups, scratch) = (self.groups, 0);
-                        Kernel::Conv2dI8(rt::Conv2dI8 {
-                            input,
-                            output,
-                            window,
-                            groups,
-                            input_zero_point,
-                            output_zero_point,
-                            min,
-                            max,
-                            scratch,
-                        })
-                    };
-                    b.step(kernel, &[&from], &[&to], consts.clone());
-                }
-            }
+            ElemType::I8 => self.integer::<i8>(b, &packed, window, depthwise)?,
+            ElemType::I16 => self.integer::<i16>(b, &packed, window, depthwise)?,
             elem => return Err(shared::no_kernel(elem, &x)),
+        }
+        Ok(())
+    }
+}
+
+impl Conv {
+    /// The integer kernels on activations of type `T`, image by image of the batch.
+    fn integer<T: Integer>(
+        &self,
+        b: &mut Lowering,
+        packed: &Tensor,
+        window: Window,
+        depthwise: bool,
+    ) -> Result<(), Diagnostic> {
+        let (from, to) = (b.view(0)?, b.allocate(0));
+        let bias = match b.has(2) {
+            true => b.require_constant(2, "B")?.to_i64s(),
+            false => vec![0; packed.shape()[0]],
+        };
+        let scales = shared::blocked_scales(b)?.map(|scales| channels_last(&scales).to_f32s());
+        let (consts, q) = shared::filter::<T>(b, packed, scales.as_deref(), 0, bias)?;
+        let (min, max) = self.clamp.bounds::<T>(&q.output);
+        let (input_zero_point, output_zero_point) = (q.input_zero_point, q.output_zero_point);
+        for n in 0..from.shape[0] {
+            let (input, output) = (from.image(n), to.image(n));
+            let kernel = if depthwise {
+                let depth_multiplier = output.channels / input.channels.max(1);
+                let params = rt::DepthwiseConv2d {
+                    input,
+                    output,
+                    window,
+                    depth_multiplier,
+                    input_zero_point,
+                    output_zero_point,
+                    min,
+                    max,
+                };
+                T::depthwise(params, q.form)
+            } else {
+                let (groups, scratch) = (self.groups, 0);
+                let params = rt::Conv2d {
+                    input,
+                    output,
+                    window,
+                    groups,
+                    input_zero_point,
+                    output_zero_point,
+                    min,
+                    max,
+                    scratch,
+                };
+                T::conv2d(params, q.form)
+            };
+            b.step(kernel, &[&from], &[&to], consts.clone());
         }
         Ok(())
     }

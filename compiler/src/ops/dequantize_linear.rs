@@ -4,30 +4,37 @@ use super::quantize_linear::per_axis;
 use super::shared::{self, Scales, check_scales, quantization_axis};
 use super::{Args, AxisMap, Export, Fragment, ImportContext, InputRole, Lowering, Operator, OutputRole, QuantRule};
 use crate::diag::Diagnostic;
-use crate::kernels::Kernel;
 use crate::tensor::{ElemType, Tensor, TensorType};
-use kiln_runtime_core as rt;
 
 /// `y = (x - zero_point) * scale`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DequantizeLinear {
-    /// The axis of per-channel scales.
+    /// The axis of per-channel or blocked scales.
     pub axis: i64,
+    /// Indices of the axis that share a scale; 0 for one scale for each, or for all.
+    pub block: usize,
 }
 
 /// Reads the attributes.
 pub fn import(ctx: ImportContext) -> Result<Fragment, Diagnostic> {
-    let axis = quantization_axis(&ctx.node.attributes)?;
-    Ok(Fragment::single(DequantizeLinear { axis }, ctx.node))
+    let (axis, block) = quantization_axis(&ctx.node.attributes)?;
+    Ok(Fragment::single(DequantizeLinear { axis, block }, ctx.node))
 }
 
 impl Operator for DequantizeLinear {
     fn infer(&self, inputs: &Args) -> Result<Vec<TensorType>, Diagnostic> {
         let x = inputs.required(0, "x")?.ty;
-        check_scales(inputs, self.axis)?;
-        if !matches!(x.elem, ElemType::I8 | ElemType::U8 | ElemType::I32) {
-            return Err(Diagnostic::new("E0209", format!("dequantization of {} is not supported", x.elem))
-                .help("quantize activations and weights to int8 or uint8, biases to int32"));
+        check_scales(inputs, self.axis, self.block)?;
+        let constant = inputs.get(0).is_some_and(|x| x.value.is_some());
+        match x.elem {
+            ElemType::I8 | ElemType::U8 | ElemType::I16 | ElemType::U16 if self.block == 0 || constant => {}
+            ElemType::I4 | ElemType::U4 if constant => {}
+            ElemType::I32 if self.block == 0 => {}
+            elem => {
+                let blocks = if self.block == 0 { "" } else { " by blocks" };
+                return Err(Diagnostic::new("E0209", format!("dequantization of {elem}{blocks} is not supported"))
+                    .help("quantize activations to 8 or 16 bits, weights to 4 or 8, biases to int32; blocks are for constants"));
+            }
         }
         Ok(vec![TensorType::new(ElemType::F32, x.shape.clone())])
     }
@@ -41,33 +48,31 @@ impl Operator for DequantizeLinear {
     }
 
     fn export(&self, inputs: &Args) -> Export {
-        Export::node("DequantizeLinear", inputs).int("axis", self.axis)
+        let export = Export::node("DequantizeLinear", inputs).int("axis", self.axis);
+        if self.block == 0 { export } else { export.int("block_size", self.block as i64) }
     }
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {
         let x = b.ty(0)?;
-        let scales = Scales::of(b, self.axis, &x)?;
+        let scales = Scales::of(b, self.axis, self.block, &x)?;
         if let Some(value) = b.constant(0) {
             b.bind_constant(0, dequantize(&value, &scales));
             return Ok(());
         }
         let from = b.view(0)?;
-        let unsigned = x.elem == ElemType::U8;
         let signed = match x.elem {
-            ElemType::I8 => from,
-            ElemType::U8 => {
-                let signed = b.temp(ElemType::I8, &x.shape);
+            ElemType::I8 | ElemType::I16 => from,
+            ElemType::U8 | ElemType::U16 => {
+                let signed = b.temp(x.elem.signed(), &x.shape);
                 super::flip_sign::flip(b, &from, &signed);
                 signed
             }
             elem => return Err(shared::no_kernel(elem, &x)),
         };
+        let shift = x.elem.bounds().0 - signed.elem.bounds().0;
         let to = b.allocate(0);
         for ((input, scale, zero_point), (output, ..)) in scales.parts(&signed).iter().zip(scales.parts(&to)) {
-            let (scale, zero_point) = (*scale, (zero_point - if unsigned { 128 } else { 0 }) as i8);
-            b.elementwise(&[input], &output, &[], |i| {
-                Kernel::DequantizeI8F32(rt::DequantizeI8F32 { input: i[0], output: i[1], scale, zero_point })
-            });
+            shared::dequantize(b, input, &output, *scale, zero_point - shift);
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! FlipSign, which ONNX does not have: uint8 as int8 and back, by the top bit. `q - 128` of the unsigned value.
+//! FlipSign, which ONNX does not have: uint8 as int8 and back, by the top bit (`q - 128` of the unsigned value), and uint16 as
+//! int16 (`q - 32768`).
 
 use super::shared;
 use super::{Args, AxisMap, Export, Fragment, ImportContext, Lowering, Operator, QuantRule, Wire};
@@ -8,7 +9,7 @@ use crate::program::View;
 use crate::tensor::{ElemType, Tensor, TensorType};
 use kiln_runtime_core as rt;
 
-/// `y = x ^ 0x80`.
+/// `y = x ^ 0x80`, or `x ^ 0x8000`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FlipSign;
 
@@ -24,6 +25,8 @@ impl Operator for FlipSign {
         let elem = match x.elem {
             ElemType::U8 => ElemType::I8,
             ElemType::I8 => ElemType::U8,
+            ElemType::U16 => ElemType::I16,
+            ElemType::I16 => ElemType::U16,
             other => return Err(shared::no_kernel(other, x)),
         };
         Ok(vec![TensorType::new(elem, x.shape.clone())])
@@ -49,7 +52,10 @@ impl Operator for FlipSign {
 
     fn lower(&self, b: &mut Lowering) -> Result<(), Diagnostic> {
         if let Some(value) = b.constant(0) {
-            let bytes: Vec<u8> = value.bytes().iter().map(|x| x ^ 0x80).collect();
+            // The sign is in the last byte of an element, the only one of 8 bits.
+            let size = value.elem().size();
+            let flip = |(i, x): (usize, &u8)| if i % size == size - 1 { x ^ 0x80 } else { *x };
+            let bytes: Vec<u8> = value.bytes().iter().enumerate().map(flip).collect();
             b.bind_constant(0, Tensor::new(b.output_ty(0), bytes)?);
             return Ok(());
         }
@@ -61,5 +67,9 @@ impl Operator for FlipSign {
 
 /// Emits the conversion of one view into another.
 pub(super) fn flip(b: &mut Lowering, from: &View, to: &View) {
-    b.elementwise(&[from], to, &[], |i| Kernel::FlipSign(rt::FlipSign { input: i[0], output: i[1] }));
+    let wide = from.elem.size() == 2;
+    b.elementwise(&[from], to, &[], |i| match wide {
+        true => Kernel::FlipSign16(rt::FlipSign16 { input: i[0], output: i[1] }),
+        false => Kernel::FlipSign(rt::FlipSign { input: i[0], output: i[1] }),
+    });
 }

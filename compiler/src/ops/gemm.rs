@@ -147,7 +147,8 @@ impl Operator for Gemm {
         let shape = b.output_ty(0).shape;
         let to = if folded.is_some() { b.allocate(0) } else { b.temp(from.elem, &shape) };
         let weights = scaled(weights, self.alpha);
-        shared::dense(b, &from, &to, &Dense { weights, bias, clamp })?;
+        let scales = shared::dense_scales(b, self.trans_b)?;
+        shared::dense(b, &from, &to, &Dense { weights, bias, clamp, scales })?;
         if folded.is_none() { self.add_bias(b, &to) } else { Ok(()) }
     }
 }

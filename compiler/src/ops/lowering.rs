@@ -178,7 +178,7 @@ impl<'p> Lowering<'p> {
     /// Loads a constant into memory.
     ///
     /// # Errors
-    /// `E0303` for element types other than 8 bits, i32 and f32.
+    /// `E0303` for element types other than 8 bits, i16, i32 and f32.
     pub fn load(&mut self, value: &Tensor) -> Result<View, Diagnostic> {
         let view = self.temp(value.elem(), value.shape());
         let output = image(0, (1, value.elements()), (1, value.elements()), (value.elements(), 1));
@@ -188,6 +188,7 @@ impl<'p> Lowering<'p> {
                 let bytes = value.bytes().iter().map(|&b| b as i8).collect();
                 (Kernel::Load8(rt::Load8 { output }), ConstData::I8(bytes))
             }
+            ElemType::I16 => (Kernel::Load16(rt::Load16 { output }), ConstData::I16(value.to_i16s())),
             ElemType::I32 => (Kernel::Load32(rt::Load32 { output }), ConstData::I32(value.to_i32s())),
             ElemType::F32 => {
                 let bits = value.to_f32s().iter().map(|x| x.to_bits() as i32).collect();
@@ -279,11 +280,12 @@ impl<'p> Lowering<'p> {
             let p = rt::Copy { input: i[0], output: i[1] };
             match size {
                 1 => Kernel::Copy8(p),
+                2 => Kernel::Copy16(p),
                 4 => Kernel::Copy32(p),
                 _ => Kernel::Copy64(p),
             }
         };
-        if !matches!(size, 1 | 4 | 8) {
+        if !matches!(size, 1 | 2 | 4 | 8) {
             return Err(Diagnostic::new("E0303", format!("values of type {} cannot be moved", from.elem)));
         }
         self.elementwise(&[from], to, &[], kernel);

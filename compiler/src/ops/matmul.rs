@@ -49,7 +49,8 @@ impl Operator for MatMul {
             let weights = weights.transpose(&[1, 0]);
             let bias = vec![0.0; weights.shape()[0]];
             let (from, to) = (b.view(0)?, b.allocate(0));
-            return shared::dense(b, &from, &to, &Dense { weights, bias, clamp: Clamp::NONE });
+            let scales = shared::dense_scales(b, false)?;
+            return shared::dense(b, &from, &to, &Dense { weights, bias, clamp: Clamp::NONE, scales });
         }
         let (lhs, rhs) = (stacked(b.view(0)?, true), stacked(b.view(1)?, false));
         let to = b.allocate(0);

@@ -1,6 +1,6 @@
 //! Pad: a border of a constant.
 
-use super::shared::{self, MakeKernel, no_kernel};
+use super::shared::{self, Integer, MakeKernel, no_kernel};
 use super::{Args, AxisMap, Export, Fragment, ImportContext, InputRole, Lowering, Operator, OutputRole, QuantRule, Wire};
 use crate::diag::Diagnostic;
 use crate::kernels::Kernel;
@@ -100,9 +100,9 @@ impl Operator for Pad {
         let to = b.allocate(0);
         let fill: MakeKernel = match (ty.elem, quantized) {
             (ElemType::F32, _) => Box::new(move |i| Kernel::Fill32(rt::Fill32 { output: i[0], value })),
-            (ElemType::I8, Some(q)) => {
-                let value = q.quantize(value);
-                Box::new(move |i| Kernel::Fill8(rt::Fill8 { output: i[0], value }))
+            (ElemType::I8, Some(q)) => Box::new(move |i| i8::fill(i[0], q.quantize(value))),
+            (ElemType::I16, Some(q)) => {
+                Box::new(move |i| i16::fill(i[0], q.quantize_to(value, ElemType::I16) as i16))
             }
             (elem, _) => return Err(no_kernel(elem, &ty)),
         };

@@ -17,7 +17,7 @@ pub fn import(ctx: ImportContext) -> Result<Fragment, Diagnostic> {
         scale = f.node(Mul { clamp: Clamp::NONE }, vec![scale, alpha]);
     }
     let axis = 1 - gemm.trans_b as i64;
-    let b = f.node(DequantizeLinear { axis }, vec![Wire::Input(3), scale.clone(), Wire::Input(5)]);
+    let b = f.node(DequantizeLinear { axis, block: 0 }, vec![Wire::Input(3), scale.clone(), Wire::Input(5)]);
     let mut inputs = vec![a, b];
     if spelling::has_input(ctx, 6) {
         inputs.push(spelling::dequantize_bias(&mut f, 6, [Wire::Input(1), scale]));

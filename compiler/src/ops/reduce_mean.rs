@@ -1,6 +1,6 @@
 //! ReduceMean: the mean over any axes.
 
-use super::shared::{self, Pool, kept_shape};
+use super::shared::{self, Clamp, Pool, kept_shape};
 use super::{Args, AxisMap, Export, Fragment, ImportContext, InputRole, Lowering, Operator, OutputRole, QuantRule, Wire};
 use crate::diag::Diagnostic;
 use crate::tensor::{Tensor, ElemType, TensorType};
@@ -81,11 +81,11 @@ impl Operator for ReduceMean {
             return shared::reduce(b, Pool::Average { count_include_pad: false }, &axes);
         }
         let from = b.view(0)?;
-        if from.elem == ElemType::I8 {
+        if matches!(from.elem, ElemType::I8 | ElemType::I16) {
             let (x, y) = (b.qparams(0)?, b.output_qparams(0)?);
             if x != y {
                 let to = b.allocate(0);
-                return shared::rescale(b, &from, &to, &x, &y);
+                return shared::rescale(b, &from, &to, (&x, &y), Clamp::NONE);
             }
         }
         b.bind(0, from);

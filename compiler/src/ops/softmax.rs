@@ -88,6 +88,17 @@ impl Operator for Softmax {
                     b.step(Kernel::SoftmaxI8(params), &[&from], &[&to], vec![table]);
                 }
             }
+            ElemType::I16 => {
+                let (qx, qy) = (b.qparams(0)?, b.output_qparams(0)?);
+                let real = b.temp(ElemType::F32, &from.shape.clone());
+                shared::dequantize(b, &from, &real, qx.scale[0], qx.zero_point[0]);
+                let shares = b.temp(ElemType::F32, &from.shape.clone());
+                for (input, output) in rows_along(&real, &shares, axis) {
+                    let kernel = Kernel::SoftmaxF32(rt::SoftmaxF32 { input, output });
+                    b.step(kernel, &[&real], &[&shares], vec![]);
+                }
+                shared::quantize(b, &shares, &target, qy.scale[0], qy.zero_point[0]);
+            }
             elem => return Err(shared::no_kernel(elem, &x)),
         }
         Ok(())

@@ -137,8 +137,9 @@ fn with_padding(graph: &Graph, id: NodeId, padded: &Padded) -> Option<Op> {
         }
         Op::MaxPool(op) => {
             let least = match elem {
-                ElemType::I8 => -128.0,
-                ElemType::U8 => 0.0,
+                elem @ (ElemType::I8 | ElemType::U8 | ElemType::I16 | ElemType::U16) => {
+                    elem.bounds().0 as f32
+                }
                 _ => f32::MIN,
             };
             let harmless = padded.real == Some(0.0) && is_not_negative(graph, padded.source);

@@ -5,7 +5,7 @@ use crate::graph::{Graph, NodeId, ValueId};
 use crate::ops::{Op, OutputRole};
 use crate::tensor::{ElemType, QParams};
 
-/// Gives every 8-bit and 32-bit integer value next to a QuantizeLinear or DequantizeLinear its parameters, and carries
+/// Gives every integer value next to a QuantizeLinear or DequantizeLinear its parameters, and carries
 /// them through operators that only move values.
 ///
 /// # Errors
@@ -56,17 +56,17 @@ pub fn parameters(graph: &Graph, id: NodeId) -> Result<QParams, Diagnostic> {
             .fact("zero points", zero_point.len());
         return Err(graph.locate(d, id));
     }
-    let axis = match &node.op {
-        Op::QuantizeLinear(op) => op.axis,
-        Op::DequantizeLinear(op) => op.axis,
-        _ => 1,
+    let (axis, block) = match &node.op {
+        Op::QuantizeLinear(op) => (op.axis, 0),
+        Op::DequantizeLinear(op) => (op.axis, op.block),
+        _ => (1, 0),
     };
     let rank = node.inputs[0].map_or(0, |v| graph.value(v).ty.shape.len());
     let axis = if axis < 0 { axis + rank as i64 } else { axis };
     if scale.len() == 1 {
         return Ok(QParams::per_tensor(scale[0], zero_point[0]));
     }
-    Ok(QParams { scale, zero_point, axis: usize::try_from(axis).ok().filter(|a| *a < rank) })
+    Ok(QParams { scale, zero_point, axis: usize::try_from(axis).ok().filter(|a| *a < rank), block })
 }
 
 /// One sweep through the movers, both ways; whether anything was learned.
@@ -86,11 +86,13 @@ fn spread(graph: &mut Graph) -> bool {
     changed
 }
 
-/// The (input, output) pairs of 8-bit values that a node moves without changing them.
+/// The (input, output) pairs of 8-bit and 16-bit values that a node moves without changing them.
 pub fn moved(graph: &Graph, id: NodeId) -> Vec<(ValueId, ValueId)> {
     let node = graph.node(id);
     let OutputRole::SameAs(i) = node.op.operator().quantize().output else { return vec![] };
     let Some(input) = node.inputs.get(i).copied().flatten() else { return vec![] };
-    let narrow = |v: ValueId| matches!(graph.value(v).ty.elem, ElemType::I8 | ElemType::U8);
+    let narrow = |v: ValueId| {
+        matches!(graph.value(v).ty.elem, ElemType::I8 | ElemType::U8 | ElemType::I16 | ElemType::U16)
+    };
     node.outputs.iter().filter(|o| narrow(input) && narrow(**o)).map(|o| (input, *o)).collect()
 }

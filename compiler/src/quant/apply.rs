@@ -171,7 +171,7 @@ fn dequantize(
     let origin = Origin { nodes: vec![], op_type: "DequantizeLinear".into() };
     result.insert(
         &format!("{name}_dequantized"),
-        Op::DequantizeLinear(DequantizeLinear { axis }),
+        Op::DequantizeLinear(DequantizeLinear { axis, block: 0 }),
         inputs,
         origin,
     )

@@ -3,7 +3,7 @@
 //! Three steps over the float graph, after the float passes have fused it:
 //!
 //! 1. `annotate`: every integer value learns its scale and zero point from the node that made or reads it.
-//! 2. `unsigned`: uint8 becomes int8 by subtracting 128, which is exact.
+//! 2. `unsigned`: uint8 becomes int8 by subtracting 128, which is exact; uint16 and uint4 likewise.
 //! 3. `islands`: `DequantizeLinear -> op -> QuantizeLinear` becomes `op` on integers.
 //!
 //! What has no integer form stays float between its own conversions.
@@ -12,6 +12,7 @@ mod annotate;
 mod apply;
 mod constant_channels;
 mod islands;
+mod precision;
 mod samples;
 mod scheme;
 mod sites;

@@ -147,7 +147,7 @@ pub fn per_channel(weights: &Tensor, axis: usize, least: &[f32]) -> Weights {
     let spare = if spare / WEIGHT_MAX > f32::MIN_POSITIVE { spare } else { WEIGHT_MAX };
     let plain = |m: f32| if m == 0.0 { spare / WEIGHT_MAX } else { m / WEIGHT_MAX };
     let scale: Vec<f32> = largest.iter().zip(least).map(|(&m, &least)| plain(m).max(least)).collect();
-    let params = QParams { zero_point: vec![0; channels], scale, axis: Some(axis) };
+    let params = QParams::per_axis(scale, vec![0; channels], Some(axis));
     let integers: Vec<i8> =
         values.iter().enumerate().map(|(i, v)| nearest(*v, params.scale[channel(i)])).collect();
     Weights { integers: Tensor::from_i8(weights.shape(), &integers), params }

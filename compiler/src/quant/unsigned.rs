@@ -1,7 +1,8 @@
-//! uint8 to int8: `q - 128` with zero point `z - 128` is the same real value, exactly.
+//! Unsigned to signed: `q - 128` with zero point `z - 128` is the same real value of a uint8, exactly; of a uint16 it is
+//! `q - 32768`, of a uint4 weight `q - 8`.
 //!
 //! The model's own inputs and outputs keep their type: a [`FlipSign`] stands between them and the graph. Values that
-//! something else than QuantizeLinear, DequantizeLinear and movers touches stay uint8.
+//! something else than QuantizeLinear, DequantizeLinear and movers touches stay unsigned.
 
 use super::annotate::moved;
 use crate::diag::Diagnostic;
@@ -9,7 +10,7 @@ use crate::graph::{Graph, Origin, ValueId};
 use crate::ops::{FlipSign, Op};
 use crate::tensor::{ElemType, Tensor, TensorType};
 
-/// Shifts every uint8 value with parameters.
+/// Shifts every unsigned value with parameters.
 ///
 /// # Errors
 /// Those of type inference, which would be internal errors.
@@ -20,7 +21,7 @@ pub fn shift_unsigned(graph: &mut Graph) -> Result<(), Diagnostic> {
             continue;
         }
         if graph.inputs.contains(&id) {
-            let signed = flip(graph, id, &format!("{}_i8", graph.value(id).name.clone()))?;
+            let signed = flip(graph, id, &signed_name(graph, id))?;
             for (node, input) in graph.consumers(id) {
                 if !matches!(graph.node(node).op, Op::FlipSign(_)) {
                     graph.node_mut(node).inputs[input] = Some(signed);
@@ -31,7 +32,7 @@ pub fn shift_unsigned(graph: &mut Graph) -> Result<(), Diagnostic> {
         }
         if let Some(index) = graph.outputs.iter().position(|o| *o == id) {
             let name = graph.value(id).name.clone();
-            graph.value_mut(id).name = format!("{name}_i8");
+            graph.value_mut(id).name = signed_name(graph, id);
             retype(graph, id);
             let unsigned = flip(graph, id, &name)?;
             graph.outputs[index] = unsigned;
@@ -44,10 +45,21 @@ pub fn shift_unsigned(graph: &mut Graph) -> Result<(), Diagnostic> {
     Ok(())
 }
 
-/// Whether only conversions and movers touch a uint8 value.
+fn signed_name(graph: &Graph, id: ValueId) -> String {
+    let value = graph.value(id);
+    format!("{}_{}", value.name, value.ty.elem.signed())
+}
+
+/// The value that zero becomes negative by: half of the unsigned type's range.
+fn shift(elem: ElemType) -> i32 {
+    elem.bounds().0 - elem.signed().bounds().0
+}
+
+/// Whether only conversions and movers touch an unsigned value.
 fn shiftable(graph: &Graph, id: ValueId) -> bool {
     let value = graph.value(id);
-    if value.ty.elem != ElemType::U8 || value.qparams.is_none() {
+    let elem = value.ty.elem;
+    if !matches!(elem, ElemType::U4 | ElemType::U8 | ElemType::U16) || value.qparams.is_none() {
         return false;
     }
     let producer_ok = graph.producer(id).is_none_or(|(node, _)| {
@@ -61,24 +73,35 @@ fn shiftable(graph: &Graph, id: ValueId) -> bool {
         })
 }
 
-/// Makes a value int8, its data and zero points 128 less.
+/// Makes a value signed, its data and zero points less by half the range.
 fn retype(graph: &mut Graph, id: ValueId) {
     let value = graph.value_mut(id);
-    value.ty = TensorType::new(ElemType::I8, value.ty.shape.clone());
+    let (elem, shape) = (value.ty.elem, value.ty.shape.clone());
+    value.ty = TensorType::new(elem.signed(), shape.clone());
     if let Some(q) = &mut value.qparams {
-        q.zero_point.iter_mut().for_each(|z| *z -= 128);
+        q.zero_point.iter_mut().for_each(|z| *z -= shift(elem));
     }
     if let Some(data) = &value.data {
-        let shifted: Vec<i8> = data.to_u8s().iter().map(|&x| (x ^ 0x80) as i8).collect();
-        value.data = Some(Tensor::from_i8(&value.ty.shape, &shifted));
+        let shifted: Vec<i32> = data.to_i32s().iter().map(|x| x - shift(elem)).collect();
+        value.data = Some(integers(elem.signed(), &shape, &shifted));
     }
+}
+
+/// Integers that fit a type of at most 16 bits.
+fn integers(elem: ElemType, shape: &[usize], values: &[i32]) -> Tensor {
+    if elem == ElemType::I16 {
+        return Tensor::from_i16(shape, &values.iter().map(|&v| v as i16).collect::<Vec<_>>());
+    }
+    let bytes = Tensor::from_i8(shape, &values.iter().map(|&v| v as i8).collect::<Vec<_>>());
+    bytes.reinterpret(elem).unwrap_or(bytes)
 }
 
 /// Adds a FlipSign that reads `from`; its output is called `name` and has the shifted parameters.
 fn flip(graph: &mut Graph, from: ValueId, name: &str) -> Result<ValueId, Diagnostic> {
     let origin = Origin { nodes: vec![], op_type: "FlipSign".into() };
     let to = graph.insert(name, Op::FlipSign(FlipSign), vec![Some(from)], origin)?;
-    let shift = if graph.value(to).ty.elem == ElemType::I8 { -128 } else { 128 };
+    let (old, new) = (graph.value(from).ty.elem, graph.value(to).ty.elem);
+    let shift = new.bounds().0 - old.bounds().0;
     let mut params = graph.value(from).qparams.clone();
     if let Some(q) = &mut params {
         q.zero_point.iter_mut().for_each(|z| *z += shift);
@@ -87,7 +110,7 @@ fn flip(graph: &mut Graph, from: ValueId, name: &str) -> Result<ValueId, Diagnos
     Ok(to)
 }
 
-/// The QuantizeLinear that makes the value gets an int8 zero point.
+/// The QuantizeLinear that makes the value gets a signed zero point.
 fn shift_producer(graph: &mut Graph, id: ValueId) {
     if let Some((node, _)) = graph.producer(id)
         && matches!(graph.node(node).op, Op::QuantizeLinear(_))
@@ -96,7 +119,7 @@ fn shift_producer(graph: &mut Graph, id: ValueId) {
     }
 }
 
-/// Every DequantizeLinear that reads the value gets an int8 zero point.
+/// Every DequantizeLinear that reads the value gets a signed zero point.
 fn shift_readers(graph: &mut Graph, id: ValueId) {
     for (node, input) in graph.consumers(id) {
         if input == 0 && matches!(graph.node(node).op, Op::DequantizeLinear(_)) {
@@ -108,12 +131,9 @@ fn shift_readers(graph: &mut Graph, id: ValueId) {
 fn set_zero_point(graph: &mut Graph, node: crate::graph::NodeId, value: ValueId) {
     let Some(q) = graph.value(value).qparams.clone() else { return };
     let shape = graph.node(node).inputs[1].map_or(vec![], |s| graph.value(s).ty.shape.clone());
-    let points: Vec<i8> = q.zero_point.iter().map(|&z| z as i8).collect();
-    let zero_point = if points.len() == shape.iter().product::<usize>() {
-        Tensor::from_i8(&shape, &points)
-    } else {
-        Tensor::from_i8(&shape, &vec![points[0]; shape.iter().product()])
-    };
+    let count: usize = shape.iter().product();
+    let points = if q.zero_point.len() == count { q.zero_point } else { vec![q.zero_point[0]; count] };
+    let zero_point = integers(graph.value(value).ty.elem, &shape, &points);
     let name = format!("{}_zero_point", graph.value(value).name);
     let constant = graph.add_constant(&name, zero_point);
     let inputs = &mut graph.node_mut(node).inputs;

@@ -44,8 +44,8 @@ macro_rules! conversions {
                 ElemType::F32 => read(b, |x| f32::from_le_bytes(x) as $t),
                 ElemType::F64 => read(b, |x| f64::from_le_bytes(x) as $t),
                 ElemType::F16 => read(b, |x| half(u16::from_le_bytes(x)) as $t),
-                ElemType::I8 => read(b, |x| i8::from_le_bytes(x) as $t),
-                ElemType::U8 => read(b, |x| u8::from_le_bytes(x) as $t),
+                ElemType::I4 | ElemType::I8 => read(b, |x| i8::from_le_bytes(x) as $t),
+                ElemType::U4 | ElemType::U8 => read(b, |x| u8::from_le_bytes(x) as $t),
                 ElemType::Bool => read(b, |x: [u8; 1]| (x[0] != 0) as u8 as $t),
                 ElemType::I16 => read(b, |x| i16::from_le_bytes(x) as $t),
                 ElemType::U16 => read(b, |x| u16::from_le_bytes(x) as $t),
@@ -101,6 +101,7 @@ impl Tensor {
         to_i64s i64;
         to_i32s i32;
         to_u32s u32;
+        to_i16s i16;
         to_i8s i8;
         to_u8s u8;
     }
@@ -128,6 +129,14 @@ impl Tensor {
     /// Little-endian bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The same bytes as another element type of the same size.
+    ///
+    /// # Errors
+    /// `E0110` when its size differs.
+    pub fn reinterpret(&self, elem: ElemType) -> Result<Tensor, Diagnostic> {
+        Tensor::new(TensorType::new(elem, self.ty.shape.clone()), self.bytes.clone())
     }
 
     /// The same values in another shape.

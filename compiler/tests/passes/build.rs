@@ -90,7 +90,7 @@ impl Build {
     /// DequantizeLinear to one scale and zero point, of the stored value's own type.
     pub fn dequantize(&mut self, x: ValueId, scale: f32, zero: i32) -> ValueId {
         let (scale, zero) = self.parameters(self.graph.value(x).ty.elem, scale, zero);
-        self.node(ops::DequantizeLinear { axis: 1 }, &[x, scale, zero])
+        self.node(ops::DequantizeLinear { axis: 1, block: 0 }, &[x, scale, zero])
     }
 
     /// QuantizeLinear to int8.

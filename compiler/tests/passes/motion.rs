@@ -191,7 +191,7 @@ fn scales_of_channels_follow_their_axis() {
     let x = b.input("x", &[2, 3]);
     let w = b.constant(Tensor::from_i8(&[4, 3], &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]));
     let scale = b.f32(&[4], &[0.1, 0.2, 0.3, 0.4]);
-    let w = b.node(ops::DequantizeLinear { axis: 0 }, &[w, scale]);
+    let w = b.node(ops::DequantizeLinear { axis: 0, block: 0 }, &[w, scale]);
     let w = b.transpose(w, &[1, 0]);
     let y = b.node(ops::MatMul, &[x, w]);
     b.output(y);

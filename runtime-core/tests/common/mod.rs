@@ -3,8 +3,10 @@
 // Each test file uses its own part of this.
 #![allow(dead_code)]
 
+pub mod convolution;
 mod floats;
 mod integers;
+mod wide;
 
 use core::fmt::Debug;
 use core::ops::Range;
@@ -48,7 +50,7 @@ pub trait Element: Plain + PartialEq + Debug {
 macro_rules! element {
     ($($t:ty),*) => { $( impl Element for $t { fn random(bits: u64) -> Self { bits as $t } } )* };
 }
-element!(i8, u8, i32, u32, i64);
+element!(i8, u8, i16, u16, i32, u32, i64);
 
 impl Element for f32 {
     /// Quarters from -8 to 8, so that sums of products are exact in any order.
@@ -174,6 +176,8 @@ pub fn every_kernel(visit: &mut impl Visit) {
     integers::kernels(visit);
     integers::dsp(visit);
     integers::moves(visit);
+    wide::layers(visit);
+    wide::elements(visit);
     floats::kernels(visit);
     floats::unary(visit);
 }

@@ -2,7 +2,7 @@
 
 use kiln_compiler::diag::Diagnostic;
 use kiln_compiler::program::Port;
-use kiln_compiler::tensor::{ElemType, QParams, Tensor, TensorType};
+use kiln_compiler::tensor::{ElemType, Tensor, TensorType};
 
 /// Order of an image's axes in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -85,14 +85,10 @@ pub fn convert(tensor: &Tensor, port: &Port) -> Result<Tensor, Diagnostic> {
     let float = matches!(from, ElemType::F16 | ElemType::F32 | ElemType::F64);
     let converted = match (to, &port.qparams) {
         (ElemType::F32, _) => Some(Tensor::from_f32(tensor.shape(), &tensor.to_f32s())),
-        (ElemType::I8, Some(q)) if float => {
-            let values: Vec<i8> = tensor.to_f32s().iter().map(|v| q.quantize(*v)).collect();
-            Some(Tensor::from_i8(tensor.shape(), &values))
-        }
-        (ElemType::U8, Some(q)) if float => {
-            let signed = QParams::per_tensor(q.scale[0], q.zero_point[0] - 128);
-            let values: Vec<u8> = tensor.to_f32s().iter().map(|v| signed.quantize(*v) as u8 ^ 0x80).collect();
-            Some(Tensor::from_u8(tensor.shape(), &values))
+        (ElemType::I8 | ElemType::U8 | ElemType::I16 | ElemType::U16, Some(q)) if float => {
+            let steps = tensor.to_f32s().into_iter().map(|v| q.quantize_to(v, to));
+            let bytes: Vec<u8> = steps.flat_map(|q| q.to_le_bytes().into_iter().take(to.size())).collect();
+            Tensor::new(TensorType::new(to, tensor.shape()), bytes).ok()
         }
         _ if !float => integers(tensor, to),
         _ => None,

@@ -10,8 +10,15 @@ use kiln_compiler::tensor::{ElemType, QParams, Tensor};
 use std::collections::HashMap;
 
 /// What quantizers append to the name of the float value.
-const SUFFIXES: &[&str] =
-    &["_i8", "/integer", "_QuantizeLinear_Output", "_DequantizeLinear_Output", "_quantized", "_prequant"];
+const SUFFIXES: &[&str] = &[
+    "_i8",
+    "_i16",
+    "/integer",
+    "_QuantizeLinear_Output",
+    "_DequantizeLinear_Output",
+    "_quantized",
+    "_prequant",
+];
 
 /// One row of the table.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,7 +2,7 @@
 
 use super::super::Lowering;
 use super::super::lowering::tile;
-use super::{Clamp, FixedPoint, MakeKernel, broadcast, no_kernel, two_multiplier};
+use super::{Clamp, FixedPoint, Integer, MakeKernel, broadcast, no_kernel, two_multiplier};
 use crate::diag::Diagnostic;
 use crate::kernels::{ConstData, Kernel};
 use crate::ops::Args;
@@ -95,7 +95,8 @@ pub fn lower_binary(b: &mut Lowering, op: Binary, clamp: Clamp) -> Result<(), Di
             let (min, max) = clamp.f32_bounds();
             Box::new(move |i| op.kernel_f32(rt::BinaryF32 { a: i[0], b: i[1], output: i[2], min, max }))
         }
-        ElemType::I8 => kernel_i8(b, op, clamp, first, second)?,
+        ElemType::I8 => kernel_integer::<i8>(b, op, clamp, first, second)?,
+        ElemType::I16 => kernel_integer::<i16>(b, op, clamp, first, second)?,
         elem => return Err(no_kernel(elem, &ty)),
     };
     let a = b.view(first)?;
@@ -115,21 +116,24 @@ fn second_operand(
     index: usize,
     ty: &TensorType,
 ) -> Result<(View, Option<BufferId>, ConstData), Diagnostic> {
-    let empty = if ty.elem == ElemType::I8 { ConstData::I8(vec![]) } else { ConstData::F32(vec![]) };
+    let table = |value: &Tensor| match ty.elem {
+        ElemType::I8 => i8::table(value),
+        ElemType::I16 => i16::table(value),
+        _ => ConstData::F32(value.to_f32s()),
+    };
     let Some(value) = b.constant(index) else {
         let view = b.view(index)?;
         let buffer = Some(view.buffer);
-        return Ok((view, buffer, empty));
+        return Ok((view, buffer, table(&Tensor::from_f32(&[0], &[]))));
     };
-    let data =
-        if ty.elem == ElemType::I8 { ConstData::I8(value.to_i8s()) } else { ConstData::F32(value.to_f32s()) };
+    let data = table(&value);
     let shape = value.shape().to_vec();
     let view =
         View { buffer: BufferId(usize::MAX), elem: ty.elem, strides: strides(&shape), shape, offset: 0 };
     Ok((view, None, data))
 }
 
-fn kernel_i8(
+fn kernel_integer<T: Integer>(
     b: &Lowering,
     op: Binary,
     clamp: Clamp,
@@ -137,42 +141,35 @@ fn kernel_i8(
     second: usize,
 ) -> Result<MakeKernel, Diagnostic> {
     let (qa, qb, qy) = (b.qparams(first)?, b.qparams(second)?, b.output_qparams(0)?);
-    let (min, max) = clamp.i8_bounds(&qy);
+    let (min, max) = clamp.bounds::<T>(&qy);
     let (sa, sb, sy) = (qa.scale[0] as f64, qb.scale[0] as f64, qy.scale[0] as f64);
     Ok(match op {
         Binary::Add | Binary::Sub => {
             let sign = if op == Binary::Sub { -1.0 } else { 1.0 };
             let points = [qa.zero_point[0], qb.zero_point[0]];
             let ([a_multiplier, b_multiplier], constant, shift) =
-                two_multiplier([sa / sy, sign * sb / sy], points, qy.zero_point[0])?;
+                two_multiplier([sa / sy, sign * sb / sy], points, qy.zero_point[0], T::ELEM)?;
+            let constant = T::constant(constant);
             Box::new(move |i| {
                 let (a, b, output) = (i[0], i[1], i[2]);
-                Kernel::AddI8(rt::AddI8 {
-                    a,
-                    b,
-                    output,
-                    a_multiplier,
-                    b_multiplier,
-                    constant,
-                    shift,
-                    min,
-                    max,
-                })
+                T::add(rt::Add { a, b, output, a_multiplier, b_multiplier, constant, shift, min, max })
             })
         }
         Binary::Mul => {
-            let fixed = FixedPoint::new(sa * sb / sy)?;
-            super::check_accumulator(0, -(255 * 255), 255 * 255, fixed.shift)?;
-            let (multiplier, shift) = (fixed.multiplier, fixed.shift);
-            let points = [&qa, &qb, &qy].map(|q| q.zero_point[0] as i8);
+            let FixedPoint { multiplier, shift } = FixedPoint::new(sa * sb / sy)?;
+            let (low, high) = T::ELEM.bounds();
+            let bound = (high - low) as i64 * (high - low) as i64;
+            super::check_accumulator(0, (-bound, bound), shift, if T::WIDE { 64 } else { 32 })?;
+            let points = [&qa, &qb, &qy].map(|q| T::narrow(q.zero_point[0]));
             Box::new(move |i| {
-                Kernel::MulI8(rt::MulI8 {
+                let [a_zero_point, b_zero_point, output_zero_point] = points;
+                T::mul(rt::Mul {
                     a: i[0],
                     b: i[1],
                     output: i[2],
-                    a_zero_point: points[0],
-                    b_zero_point: points[1],
-                    output_zero_point: points[2],
+                    a_zero_point,
+                    b_zero_point,
+                    output_zero_point,
                     multiplier,
                     shift,
                     min,
@@ -180,7 +177,7 @@ fn kernel_i8(
                 })
             })
         }
-        Binary::Div | Binary::Prelu => return Err(no_kernel(ElemType::I8, &b.output_ty(0))),
+        Binary::Div | Binary::Prelu => return Err(no_kernel(T::ELEM, &b.output_ty(0))),
     })
 }
 

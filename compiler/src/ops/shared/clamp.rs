@@ -1,6 +1,7 @@
 //! A fused Relu, Relu6 or Clip, in real units.
 
 use super::super::Lowering;
+use super::Integer;
 use crate::diag::Diagnostic;
 use crate::kernels::Kernel;
 use crate::tensor::{ElemType, QParams};
@@ -38,13 +39,14 @@ impl Clamp {
     }
 
     /// Bounds as quantized values of the output: the nearest step, as QuantizeLinear after the clamp gives it.
-    pub fn i8_bounds(self, q: &QParams) -> (i8, i8) {
+    pub fn bounds<T: Integer>(self, q: &QParams) -> (T, T) {
+        let (low, high) = T::ELEM.bounds();
         let bound = |x: f32| match x {
-            x if x == f32::NEG_INFINITY => -128,
-            x if x == f32::INFINITY => 127,
-            x => q.quantize(x),
+            x if x == f32::NEG_INFINITY => low,
+            x if x == f32::INFINITY => high,
+            x => q.quantize_to(x, T::ELEM),
         };
-        (bound(self.min), bound(self.max))
+        (T::narrow(bound(self.min)), T::narrow(bound(self.max)))
     }
 }
 
@@ -53,20 +55,12 @@ impl Clamp {
 /// # Errors
 /// As [`Lowering::view`].
 pub fn clamp(b: &mut Lowering, clamp: Clamp) -> Result<(), Diagnostic> {
-    if b.ty(0)?.elem == ElemType::I8 {
-        let (x, y) = (b.qparams(0)?, b.output_qparams(0)?);
-        if x != y {
-            return super::unary(b, |x| x.max(clamp.min).min(clamp.max), |_| None);
-        }
-        let (min, max) = clamp.i8_bounds(&y);
-        let from = b.view(0)?;
-        let to = b.allocate(0);
-        b.elementwise(&[&from], &to, &[], |i| {
-            Kernel::ClampI8(rt::ClampI8 { input: i[0], output: i[1], min, max })
-        });
-        return Ok(());
-    }
     let ty = b.ty(0)?;
+    match ty.elem {
+        ElemType::I8 => return integer::<i8>(b, clamp),
+        ElemType::I16 => return integer::<i16>(b, clamp),
+        _ => {}
+    }
     if ty.elem != ElemType::F32 {
         return Err(super::no_kernel(ty.elem, &ty));
     }
@@ -76,5 +70,21 @@ pub fn clamp(b: &mut Lowering, clamp: Clamp) -> Result<(), Diagnostic> {
     b.elementwise(&[&from], &to, &[], |i| {
         Kernel::ClampF32(rt::ClampF32 { input: i[0], output: i[1], min, max })
     });
+    Ok(())
+}
+
+/// Between equal scales, the bounds; between others, a table of int8 values, and rescaling with the bounds for int16.
+fn integer<T: Integer>(b: &mut Lowering, clamp: Clamp) -> Result<(), Diagnostic> {
+    let (x, y) = (b.qparams(0)?, b.output_qparams(0)?);
+    if x != y && T::ELEM == ElemType::I8 {
+        return super::unary(b, |x| x.max(clamp.min).min(clamp.max), |_| None);
+    }
+    let from = b.view(0)?;
+    let to = b.allocate(0);
+    if x != y {
+        return super::rescale(b, &from, &to, (&x, &y), clamp);
+    }
+    let bounds = clamp.bounds::<T>(&y);
+    b.elementwise(&[&from], &to, &[], |i| T::bounded(i[0], i[1], bounds));
     Ok(())
 }

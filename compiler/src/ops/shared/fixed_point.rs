@@ -1,6 +1,7 @@
 //! Real multipliers as integers, and the proof that accumulators fit. Definitions: `compiler/docs/numerics.md`.
 
 use crate::diag::Diagnostic;
+use crate::tensor::ElemType;
 
 /// A real multiplier `multiplier * 2^(shift - 32)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +48,9 @@ impl FixedPoint {
 
 /// `clamp((a * ma + b * mb + constant) >> shift)`: the written form of Add, Sub and of rescaling (with `b` absent).
 ///
-/// `ratios` are `scale_x / scale_y` with their sign, `zero_points` those of the inputs. The largest shift up to 30 is
-/// taken for which `128 * (|ma| + |mb|) + |constant| < 2^31`.
+/// `ratios` are `scale_x / scale_y` with their sign, `zero_points` those of the inputs. `elem` is the widest type among
+/// inputs and output. For int8, the largest shift up to 30 is taken for which `128 * (|ma| + |mb|) + |constant| < 2^31`; for
+/// int16, where sums have 64 bits, the largest for which `|ma|` and `|mb|` are below 2^31.
 ///
 /// # Errors
 /// `E0305` when not even shift 0 will do.
@@ -56,7 +58,8 @@ pub fn two_multiplier(
     ratios: [f64; 2],
     zero_points: [i32; 2],
     output_zero_point: i32,
-) -> Result<([i32; 2], i32, u8), Diagnostic> {
+    elem: ElemType,
+) -> Result<([i32; 2], i64, u8), Diagnostic> {
     for shift in (0..=30u8).rev() {
         let one = 2f64.powi(shift as i32);
         let m = ratios.map(|r| (r * one).round());
@@ -64,25 +67,34 @@ pub fn two_multiplier(
         let constant = output_zero_point as f64 * one + half
             - m[0] * zero_points[0] as f64
             - m[1] * zero_points[1] as f64;
-        if 128.0 * (m[0].abs() + m[1].abs()) + constant.abs() < 2f64.powi(31) {
-            return Ok((m.map(|m| m as i32), constant as i32, shift));
+        let fits = match elem {
+            ElemType::I8 => 128.0 * (m[0].abs() + m[1].abs()) + constant.abs() < 2f64.powi(31),
+            _ => m[0].abs().max(m[1].abs()) < 2f64.powi(31),
+        };
+        if fits {
+            return Ok((m.map(|m| m as i32), constant as i64, shift));
         }
     }
     Err(Diagnostic::new("E0305", format!("scale ratios {ratios:?} cannot be requantized"))
         .help("check the scales of the inputs and the output"))
 }
 
-/// Proves that an accumulator fits i32 for every input, also after its requantization shift.
-/// `low` and `high` are its bounds.
+/// Proves that an accumulator fits `bits` bits, 32 or 64, for every input, also after its requantization shift.
 ///
 /// # Errors
 /// `E0306` with the channel and the bounds.
-pub fn check_accumulator(channel: usize, low: i64, high: i64, shift: u8) -> Result<(), Diagnostic> {
-    let limit = 1i64 << (31 - shift.min(31));
+pub fn check_accumulator(
+    channel: usize,
+    (low, high): (i64, i64),
+    shift: u8,
+    bits: u32,
+) -> Result<(), Diagnostic> {
+    let limit = 1i64 << (bits - 1 - (shift as u32).min(31)).min(62);
     if low >= -limit && high < limit {
         return Ok(());
     }
-    Err(Diagnostic::new("E0306", format!("the int32 accumulator of output channel {channel} could overflow"))
+    let message = format!("the int{bits} accumulator of output channel {channel} could overflow");
+    Err(Diagnostic::new("E0306", message)
         .fact("range", format!("{low} to {high}"))
         .fact("limit", format!("{} to {}", -limit, limit - 1))
         .help("use smaller weights or biases in that channel, split the layer, or keep it in float"))

@@ -116,13 +116,13 @@ pub fn check_sums(
     let zero = if b.has(point) { b.constant(point) } else { Some(Tensor::from_i8(&[], &[0])) };
     let (Some(weights), Some(zero)) = (weights, zero) else {
         let bound = taps as i64 * 255 * 255;
-        return check_accumulator(0, -bound, bound, 0);
+        return check_accumulator(0, (-bound, bound), 0, 32);
     };
     let (weights, zero) = (weights.to_i64s(), zero.to_i64s());
     for (channel, row) in weights.chunks(taps.max(1)).enumerate() {
         let z = zero[if zero.len() == 1 { 0 } else { channel }];
         let bound = 255 * row.iter().map(|w| (w - z).abs()).sum::<i64>();
-        check_accumulator(channel, -bound, bound, 0)?;
+        check_accumulator(channel, (-bound, bound), 0, 32)?;
     }
     Ok(())
 }

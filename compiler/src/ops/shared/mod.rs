@@ -2,8 +2,11 @@
 
 mod axes;
 mod binary;
+mod channels;
 mod clamp;
+mod convert;
 mod dense;
+mod element;
 mod filter;
 mod fixed_point;
 mod host;
@@ -19,8 +22,10 @@ mod window;
 pub use axes::{axes, axis, broadcast};
 pub use binary::{Binary, infer_binary, infer_variadic, lower_binary};
 pub use clamp::{Clamp, clamp};
-pub use dense::{Dense, dense, matmul, matrices, same_elem};
-pub use filter::{LayerQuant, filter_f32, filter_f32_with, filter_i8, filter_i8_with, no_kernel};
+pub use convert::{dequantize, quantize};
+pub use dense::{Dense, dense, dense_scales, matmul, matrices, same_elem};
+pub use element::{Form, Integer};
+pub use filter::{LayerQuant, blocked_scales, filter, filter_f32, filter_f32_with, no_kernel};
 pub use fixed_point::{FixedPoint, check_accumulator, two_multiplier};
 pub use host::{host, sized};
 pub use integer::{Operand8, check_operand8, check_sums, flip_of, sums};
@@ -30,6 +35,8 @@ pub use quantization::{Scales, check_scales, quantization_axis};
 pub use rescale::rescale;
 pub use unary::{lookup_table, unary};
 pub use window::{AutoPad, Padding, Resolved, WindowSpec};
+
+use channels::Channels;
 
 use crate::kernels::Kernel;
 use kiln_runtime_core::Image;

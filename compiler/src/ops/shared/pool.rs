@@ -1,7 +1,7 @@
 //! Pooling over windows, and reductions over axes, which are pooling over views.
 
 use super::super::Lowering;
-use super::{FixedPoint, no_kernel, rescale};
+use super::{Clamp, FixedPoint, Integer, no_kernel, rescale};
 use crate::diag::Diagnostic;
 use crate::kernels::Kernel;
 use crate::program::{View, image, merge_axes};
@@ -58,12 +58,13 @@ pub fn pool(
             }
             Ok(())
         }
-        ElemType::I8 => pool_i8(b, kind, from, shape, images),
+        ElemType::I8 => integer::<i8>(b, kind, from, shape, images),
+        ElemType::I16 => integer::<i16>(b, kind, from, shape, images),
         elem => Err(no_kernel(elem, &b.ty(0)?)),
     }
 }
 
-fn pool_i8(
+fn integer<T: Integer>(
     b: &mut Lowering,
     kind: Pool,
     from: &View,
@@ -74,18 +75,22 @@ fn pool_i8(
     if let Pool::Average { count_include_pad } = kind {
         let (x, y) = (b.qparams(0)?, b.output_qparams(0)?);
         let fixed = FixedPoint::normalized(x.scale[0] as f64 / y.scale[0] as f64)?;
+        let (min, max) = T::bounds();
         for (window, input, output) in images(from, &reshaped(&out, shape)) {
-            let kernel = Kernel::AveragePoolI8(rt::AveragePoolI8 {
+            if window.height * window.width > T::MOST_AVERAGED {
+                return Err(too_many::<T>(&window));
+            }
+            let kernel = T::average_pool(rt::AveragePool {
                 input,
                 output,
                 window,
                 count_include_pad,
-                input_zero_point: x.zero_point[0] as i8,
-                output_zero_point: y.zero_point[0] as i8,
+                input_zero_point: T::narrow(x.zero_point[0]),
+                output_zero_point: T::narrow(y.zero_point[0]),
                 multiplier: fixed.multiplier,
                 shift: fixed.shift,
-                min: -128,
-                max: 127,
+                min,
+                max,
             });
             b.step(kernel, &[from], &[&out], vec![]);
         }
@@ -94,19 +99,21 @@ fn pool_i8(
     // The largest stored value is the largest real one, so an integer without scales will do.
     let (x, y) = (b.qparams(0).ok(), b.output_qparams(0).ok());
     let between = x.zip(y).filter(|(x, y)| x != y);
-    let to = if between.is_some() { b.temp(ElemType::I8, &out.shape.clone()) } else { out.clone() };
+    let to = if between.is_some() { b.temp(T::ELEM, &out.shape.clone()) } else { out.clone() };
     for (window, input, output) in images(from, &reshaped(&to, shape)) {
-        b.step(
-            Kernel::MaxPoolI8(rt::MaxPoolI8 { input, output, window, min: -128, max: 127 }),
-            &[from],
-            &[&to],
-            vec![],
-        );
+        b.step(T::max_pool(input, output, window), &[from], &[&to], vec![]);
     }
     if let Some((x, y)) = between {
-        rescale(b, &to, &out, &x, &y)?;
+        rescale(b, &to, &out, (&x, &y), Clamp::NONE)?;
     }
     Ok(())
+}
+
+fn too_many<T: Integer>(window: &Window) -> Diagnostic {
+    Diagnostic::new("E0304", format!("no kernel averages over so many values of type {}", T::ELEM))
+        .fact("window", format!("{} x {}", window.height, window.width))
+        .fact("limit", T::MOST_AVERAGED)
+        .help("average in two steps, or keep the layer in float")
 }
 
 /// A buffer's whole view in another shape.

@@ -12,7 +12,7 @@ pub fn has_input(ctx: ImportContext, i: usize) -> bool {
 
 /// DequantizeLinear of the inputs `i`, `i + 1` (scale) and `i + 2` (zero point).
 pub fn dequantize(f: &mut Fragment, i: usize, axis: i64) -> Wire {
-    f.node(DequantizeLinear { axis }, (i..i + 3).map(Wire::Input).collect())
+    f.node(DequantizeLinear { axis, block: 0 }, (i..i + 3).map(Wire::Input).collect())
 }
 
 /// QuantizeLinear by the inputs `i` (scale) and `i + 1` (zero point), as the node's output.
@@ -35,7 +35,7 @@ pub fn quantize(f: &mut Fragment, ctx: ImportContext, real: Wire, i: usize) -> R
 /// A bias, input `i`, in units of the product of two scales.
 pub fn dequantize_bias(f: &mut Fragment, i: usize, scales: [Wire; 2]) -> Wire {
     let scale = f.node(Mul { clamp: Clamp::NONE }, scales.into());
-    f.node(DequantizeLinear { axis: -1 }, vec![Wire::Input(i), scale, Wire::None])
+    f.node(DequantizeLinear { axis: -1, block: 0 }, vec![Wire::Input(i), scale, Wire::None])
 }
 
 /// An operator with one quantized input (0, 1, 2) and the output's parameters in inputs 3 and 4.

@@ -71,7 +71,7 @@ impl Layer {
             x_zero_point: xq.zero_point[0] as i64,
             y_zero_point: yq.zero_point[0],
             fixed: (0..outputs).map(fixed).collect::<Option<_>>()?,
-            clamp: clamp.i8_bounds(yq),
+            clamp: clamp.bounds::<i8>(yq),
             positions: (yv.ty.elements() / outputs.max(1)) as u64,
         })
     }

@@ -145,7 +145,7 @@ fn per_channel(scale: Vec<f32>, zero_point: Vec<i32>, axis: usize) -> QParams {
     let uniform = scale.iter().all(|s| *s == scale[0]) && zero_point.iter().all(|z| *z == zero_point[0]);
     match uniform {
         true => QParams::per_tensor(scale[0], zero_point[0]),
-        false => QParams { scale, zero_point, axis: Some(axis) },
+        false => QParams::per_axis(scale, zero_point, Some(axis)),
     }
 }
 
