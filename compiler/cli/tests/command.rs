@@ -114,6 +114,10 @@ fn inspect_shows_every_stage() {
     assert!(of(&["--stage", "graph", "--format", "dot"]).starts_with("digraph"));
     assert!(of(&["--stage", "program"]).contains("conv2d_i8("));
     assert!(of(&["--stage", "plan"]).contains("lower bound"));
+    let picture = of(&["--stage", "plan", "--format", "svg"]);
+    assert!(picture.starts_with("<svg") && picture.trim_end().ends_with("</svg>"), "{picture}");
+    assert!(picture.matches("<title>").count() >= 10 && picture.contains("peak: "), "{picture}");
+    assert!(fails(&["inspect", &model("digits.onnx"), "--format", "svg"]).contains("`--stage plan`"));
     for stage in ["graph", "program", "plan"] {
         let text = of(&["--stage", stage, "--format", "json"]);
         assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{stage}: {text}");

@@ -1,6 +1,7 @@
 //! The doc comment at the top: what the model is, layer by layer, and what it costs.
 
 use super::{ApiPort, Generator, Layer, quoted};
+use crate::diag::grouped;
 use crate::program::Port;
 use std::fmt::Write;
 
@@ -81,17 +82,4 @@ pub(super) fn signature(port: &Port) -> String {
         Some(q) if q.is_per_tensor() => format!("{text} = {:?} * (q - {})", q.scale[0], q.zero_point[0]),
         _ => text,
     }
-}
-
-/// `1234567` as `1,234,567`.
-pub(super) fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(c);
-    }
-    text
 }

@@ -109,6 +109,27 @@ impl fmt::Display for Diagnostics {
 
 impl std::error::Error for Diagnostics {}
 
+/// The end of a long name, which tells layers apart.
+pub fn ending(name: &str, most: usize) -> String {
+    match name.chars().count() {
+        count if count <= most => name.to_owned(),
+        count => format!("…{}", name.chars().skip(count + 1 - most).collect::<String>()),
+    }
+}
+
+/// `1234567` as `1,234,567`.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(c);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

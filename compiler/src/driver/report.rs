@@ -1,6 +1,7 @@
 //! What a model costs, layer by layer: for people and as JSON.
 
 use crate::codegen::Code;
+use crate::diag::ending;
 use crate::json::Json;
 use crate::kernels::Kernel;
 use crate::plan::Plan;
@@ -184,7 +185,7 @@ impl fmt::Display for Report {
             writeln!(
                 f,
                 "{:name$}  {:op$}  {:kernel$}  {output:>13}  {:>9}  {:>11}  {:>8}{peak}",
-                shortened(&l.name),
+                ending(&l.name, 48),
                 l.op,
                 l.kernel,
                 l.tables,
@@ -223,15 +224,5 @@ impl fmt::Display for Report {
             writeln!(f, "int64 accumulators of {} layers hold what 32 bits may not", self.wide_accumulators)?;
         }
         Ok(())
-    }
-}
-
-/// The end of a long name, which tells layers apart.
-fn shortened(name: &str) -> String {
-    let count = name.chars().count();
-    if count <= 48 {
-        name.to_owned()
-    } else {
-        format!("…{}", name.chars().skip(count - 47).collect::<String>())
     }
 }

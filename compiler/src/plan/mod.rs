@@ -6,6 +6,7 @@
 mod live;
 mod order;
 mod place;
+mod svg;
 mod text;
 mod verify;
 

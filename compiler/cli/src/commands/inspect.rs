@@ -20,6 +20,7 @@ enum Format {
     Text,
     Json,
     Dot,
+    Svg,
 }
 
 #[derive(Debug, Args)]
@@ -60,6 +61,10 @@ impl Inspect {
             (Stage::Program, Format::Json) => println!("{}", artifact.program.to_json()),
             (Stage::Plan, Format::Text) => print!("{}", artifact.plan),
             (Stage::Plan, Format::Json) => println!("{}", artifact.plan.to_json()),
+            (Stage::Plan, Format::Svg) => print!("{}", artifact.plan.to_svg()),
+            (Stage::Graph | Stage::Program, Format::Svg) => {
+                return Err("error: only the plan has a picture\n   = help: use `--stage plan`".into());
+            }
             (Stage::Program | Stage::Plan, Format::Dot) => {
                 return Err(
                     "error: only the graph can be drawn as DOT\n   = help: use `--stage graph`".into()
