@@ -112,8 +112,7 @@ pub fn graph(
     Ok((graph, removed))
 }
 
-/// [`graph()`] before `quant`: fused, in floats, or with the quantization nodes of the file. What is calibrated, pruned and
-/// exported.
+/// [`graph()`] before `quant`: fused, in floats, or with the quantization nodes of the file. What is pruned and exported.
 ///
 /// # Errors
 /// As [`compile`].
@@ -123,10 +122,34 @@ pub fn float_graph(
     options: &Options,
     stages: &mut Vec<(String, String)>,
 ) -> Result<Graph, Diagnostics> {
+    fused(bytes, external, options, &[], stages)
+}
+
+/// [`float_graph`] in which layers that quantize their input at run time are floats: what is calibrated.
+///
+/// # Errors
+/// As [`compile`].
+pub fn calibration_graph(
+    bytes: &[u8],
+    external: External,
+    options: &Options,
+    stages: &mut Vec<(String, String)>,
+) -> Result<Graph, Diagnostics> {
+    fused(bytes, external, options, &passes::calibration_passes(), stages)
+}
+
+fn fused(
+    bytes: &[u8],
+    external: External,
+    options: &Options,
+    first: &[&dyn passes::Pass],
+    stages: &mut Vec<(String, String)>,
+) -> Result<Graph, Diagnostics> {
     let model = onnx::read(bytes, external)?;
     let import = ImportOptions { batch: options.batch, shapes: options.shapes.clone() };
     let mut graph = graph::import(&model, &import, &lower::evaluate)?;
     stages.push(("import".to_owned(), graph.to_string()));
+    passes::run(&mut graph, first, stages)?;
     passes::run(&mut graph, &passes::float_passes(), stages)?;
     Ok(graph)
 }

@@ -3,7 +3,7 @@
 //! Every file states its identity as a formula, why it sits where it sits, and what it leaves alone. [`run`] runs a pass to
 //! its fixpoint, verifies the graph, names the pass in any failure, and records the graph's text after it.
 //!
-//! There are two pipelines. [`float_passes`] sees the graph as it was imported: in a QDQ file a weight is the
+//! There are two pipelines, and a short one for calibration. [`float_passes`] sees the graph as it was imported: in a QDQ file a weight is the
 //! DequantizeLinear of a constant, which must stay as it is until `quant` has made integers of it, and data movers
 //! (Transpose, Reshape, ..) sit between QuantizeLinear and DequantizeLinear, so that the islands of integer arithmetic meet.
 //! [`cleanup_passes`] runs behind `quant`: what is still dequantized there stays in float, and folds.
@@ -18,6 +18,7 @@ mod cancel_conversions;
 mod cancel_transposes;
 mod common_subexpressions;
 mod dead_code;
+mod dequantize_dynamic;
 mod fold_add_into_bias;
 mod fold_batch_normalization;
 mod fold_constants;
@@ -34,6 +35,7 @@ pub use cancel_conversions::CancelConversions;
 pub use cancel_transposes::CancelTransposes;
 pub use common_subexpressions::CommonSubexpressions;
 pub use dead_code::DeadCode;
+pub use dequantize_dynamic::DequantizeDynamic;
 pub use fold_add_into_bias::FoldAddIntoBias;
 pub use fold_batch_normalization::FoldBatchNormalization;
 pub use fold_constants::FoldConstants;
@@ -65,6 +67,11 @@ pub trait Pass {
 
 /// Sweeps of one pass, and rounds of one pipeline. More mean that two rewrites undo each other.
 const MAX_SWEEPS: usize = 1000;
+
+/// Before [`float_passes`], where a model is calibrated: layers that quantize their input at run time become float layers.
+pub fn calibration_passes() -> Vec<&'static dyn Pass> {
+    vec![&DequantizeDynamic]
+}
 
 /// Before `quant`: makes the graph as small as it gets in float, with the quantization nodes in place.
 pub fn float_passes() -> Vec<&'static dyn Pass> {

@@ -2,6 +2,7 @@
 
 mod build;
 mod cleaning;
+mod dynamic;
 mod folding;
 mod fusing;
 mod motion;
