@@ -6,8 +6,13 @@ use super::sites::{is_activation, weight};
 use crate::diag::Diagnostic;
 use crate::graph::{Graph, NodeId, Origin, ValueId};
 use crate::ops::{DequantizeLinear, InputRole, Op, QuantizeLinear};
-use crate::tensor::{ElemType, Tensor};
+use crate::tensor::{ElemType, Tensor, TensorType};
 use std::collections::BTreeMap;
+
+/// Of biases, along their only axis.
+const PER_CHANNEL: DequantizeLinear = DequantizeLinear { axis: 0, block: 0 };
+/// Of activations, which have one scale.
+const PER_TENSOR: DequantizeLinear = DequantizeLinear { axis: 1, block: 0 };
 
 impl Scheme {
     /// The graph with the scheme in it, which computes what the integer program will, up to rounding of biases and sums.
@@ -94,15 +99,17 @@ impl Scheme {
             result.add_constant(&format!("{name}_quantized"), Tensor::from_i32(&[steps.len()], &steps));
         let scales: Vec<f32> = scales.iter().map(|s| *s as f32).collect();
         let scale = result.add_constant(&format!("{name}_scale"), Tensor::from_f32(&[scales.len()], &scales));
-        dequantize(result, &name, vec![Some(integers), Some(scale)], 0).map(Some)
+        dequantize(result, &name, vec![Some(integers), Some(scale)], PER_CHANNEL).map(Some)
     }
 
-    /// The unit of a layer's bias, for each output channel: `scale_x * scale_w`.
+    /// The unit of a layer's bias, for each output channel: `scale_x * scale_w`, finer for weights with blocks.
     pub fn bias_scales(&self, graph: &Graph, id: NodeId) -> Option<Vec<f64>> {
         let x = graph.node(id).inputs[0].and_then(|v| self.values.get(&v))?.params.scale[0] as f64;
-        let input = graph.node(id).inputs.iter().position(|v| *v == weight(graph, id).map(|w| w.0))?;
+        let (value, axis) = weight(graph, id)?;
+        let input = graph.node(id).inputs.iter().position(|v| *v == Some(value))?;
         let weights = self.weights.get(&(id, input))?;
-        Some(weights.params.scale.iter().map(|&w| x * w as f64).collect())
+        let units = weights.params.units(weights.integers.shape(), axis);
+        Some(units.into_iter().map(|w| x * w).collect())
     }
 }
 
@@ -118,22 +125,23 @@ fn wrap(
     let name = graph.value(value).name.clone();
     let params = &activation.params;
     let scale = result.add_constant(&format!("{name}_scale"), Tensor::from_f32(&[], &params.scale[..1]));
-    let zero_point = Tensor::from_i8(&[], &[params.zero_point[0] as i8]);
+    let elem = if activation.bits == 16 { ElemType::I16 } else { ElemType::I8 };
+    let zero_point = integers_of(elem, &[], params.zero_point[..1].iter().copied())?;
     let zero_point = result.add_constant(&format!("{name}_zero_point"), zero_point);
     let readers = graph.consumers(value);
     let integers = match graph.constant(value) {
         Some(constant) => {
-            let steps: Vec<i8> = constant.to_f32s().iter().map(|v| params.quantize(*v)).collect();
-            result.add_constant(&format!("{name}_quantized"), Tensor::from_i8(constant.shape(), &steps))
+            let steps = constant.to_f32s().into_iter().map(|v| params.quantize_to(v, elem));
+            result.add_constant(&format!("{name}_quantized"), integers_of(elem, constant.shape(), steps)?)
         }
         None => {
-            let op = Op::QuantizeLinear(QuantizeLinear { axis: 1, elem: ElemType::I8 });
+            let op = Op::QuantizeLinear(QuantizeLinear { axis: 1, elem });
             let origin = Origin { nodes: vec![], op_type: "QuantizeLinear".into() };
             let inputs = vec![Some(value), Some(scale), Some(zero_point)];
             result.insert(&format!("{name}_quantized"), op, inputs, origin)?
         }
     };
-    let real = dequantize(result, &name, vec![Some(integers), Some(scale), Some(zero_point)], 1)?;
+    let real = dequantize(result, &name, vec![Some(integers), Some(scale), Some(zero_point)], PER_TENSOR)?;
     let made_of_integers = graph.producer(value).is_some_and(|(id, _)| integer(id));
     for (id, i) in readers {
         let rule = graph.node(id).op.operator().quantize();
@@ -152,27 +160,37 @@ fn wrap(
 }
 
 fn dequantized_weights(result: &mut Graph, name: &str, weights: &Weights) -> Result<ValueId, Diagnostic> {
-    let channels = weights.params.channels();
+    let params = &weights.params;
+    let mut shape = vec![params.channels()];
+    if let (Some(axis), true) = (params.axis, params.block != 0) {
+        shape = weights.integers.shape().to_vec();
+        shape[axis] = shape[axis].div_ceil(params.block);
+    }
     let integers = result.add_constant(&format!("{name}_quantized"), weights.integers.clone());
-    let scale = Tensor::from_f32(&[channels], &weights.params.scale);
+    let scale = Tensor::from_f32(&shape, &params.scale);
     let scale = result.add_constant(&format!("{name}_scale"), scale);
-    let zero_point = Tensor::from_i8(&[channels], &vec![0; channels]);
+    let zero_point = integers_of(weights.integers.elem(), &shape, params.zero_point.iter().copied())?;
     let zero_point = result.add_constant(&format!("{name}_zero_point"), zero_point);
-    let axis = weights.params.axis.unwrap_or(0) as i64;
-    dequantize(result, name, vec![Some(integers), Some(scale), Some(zero_point)], axis)
+    let op = DequantizeLinear { axis: params.axis.unwrap_or(0) as i64, block: params.block };
+    dequantize(result, name, vec![Some(integers), Some(scale), Some(zero_point)], op)
+}
+
+/// Integers of a type of at most 16 bits.
+fn integers_of(
+    elem: ElemType,
+    shape: &[usize],
+    values: impl Iterator<Item = i32>,
+) -> Result<Tensor, Diagnostic> {
+    let bytes: Vec<u8> = values.flat_map(|q| q.to_le_bytes().into_iter().take(elem.size())).collect();
+    Tensor::new(TensorType::new(elem, shape), bytes)
 }
 
 fn dequantize(
     result: &mut Graph,
     name: &str,
     inputs: Vec<Option<ValueId>>,
-    axis: i64,
+    op: DequantizeLinear,
 ) -> Result<ValueId, Diagnostic> {
     let origin = Origin { nodes: vec![], op_type: "DequantizeLinear".into() };
-    result.insert(
-        &format!("{name}_dequantized"),
-        Op::DequantizeLinear(DequantizeLinear { axis, block: 0 }),
-        inputs,
-        origin,
-    )
+    result.insert(&format!("{name}_dequantized"), Op::DequantizeLinear(op), inputs, origin)
 }

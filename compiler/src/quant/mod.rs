@@ -18,6 +18,7 @@ mod scheme;
 mod sites;
 mod trace;
 mod unsigned;
+mod widths;
 
 pub use constant_channels::{Removed, remove_constant_channels};
 pub use samples::{Load, Samples};

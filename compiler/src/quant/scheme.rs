@@ -26,7 +26,7 @@ pub struct Activation {
 pub struct Weights {
     /// The integers, in the shape of the float weights. Rounding tools may change each of them.
     pub integers: Tensor,
-    /// A scale for each output channel; zero points are 0.
+    /// A scale for each output channel, or for each block; zero points are 0.
     pub params: QParams,
 }
 
@@ -36,6 +36,8 @@ pub enum Precision {
     /// int8 activations and weights.
     #[default]
     Int8,
+    /// int16 activations.
+    Int16,
     /// The float kernel.
     Float,
 }
@@ -45,6 +47,7 @@ impl Precision {
     pub fn name(self) -> &'static str {
         match self {
             Precision::Int8 => "int8",
+            Precision::Int16 => "int16",
             Precision::Float => "float",
         }
     }

@@ -85,19 +85,21 @@ impl QParams {
             .collect()
     }
 
-    /// The unit of the sums of each index of `axis` of a weight of `shape`, in units of the activation: its scale, or with
-    /// blocks its largest scale divided by [`FACTOR_MAX`].
+    /// The unit of the sums of each index of `axis` of a weight of `shape`, in units of the activation: its scale, or, where
+    /// blocks give any index several scales, its largest one divided by [`FACTOR_MAX`].
     pub fn units(&self, shape: &[usize], axis: usize) -> Vec<f64> {
         if self.block == 0 {
             return self.scale.iter().map(|&s| s as f64).collect();
         }
-        let mut largest = vec![0f64; shape[axis]];
+        let mut ends = vec![(f32::INFINITY, 0f32); shape[axis]];
         let stride = strides(shape)[axis];
-        for (i, scale) in self.indices(shape).into_iter().enumerate() {
-            let unit = &mut largest[i / stride % shape[axis]];
-            *unit = unit.max(self.scale[scale] as f64 / FACTOR_MAX);
+        for (i, place) in self.indices(shape).into_iter().enumerate() {
+            let (least, most) = &mut ends[i / stride % shape[axis]];
+            *least = least.min(self.scale[place]);
+            *most = most.max(self.scale[place]);
         }
-        largest
+        let steps = if ends.iter().all(|(least, most)| least == most) { 1.0 } else { FACTOR_MAX };
+        ends.iter().map(|(_, most)| *most as f64 / steps).collect()
     }
 }
 
@@ -128,6 +130,9 @@ mod tests {
         let q = QParams { axis: Some(0), ..q };
         assert_eq!(q.indices(&[4, 3]), [0, 1, 2, 0, 1, 2, 3, 4, 5, 3, 4, 5]);
         assert_eq!(q.units(&[4, 3], 1), [8.0, 16.0, 32.0].map(|s| s / 255.0));
+        // One block for each row: no row has several scales.
+        let q = QParams { scale: vec![3.0, 5.0], zero_point: vec![0; 2], axis: Some(1), block: 8 };
+        assert_eq!(q.units(&[2, 4], 0), [3.0, 5.0]);
         assert_eq!(QParams::per_tensor(0.5, 3).quantize_to(1e9, ElemType::I16), 32_767);
     }
 }
