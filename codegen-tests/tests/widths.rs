@@ -136,7 +136,7 @@ fn int16_activations_leave_the_noise_to_the_weights() {
     mixed.int16(&graph, &plain.sites, *first);
     let mixed = compiled(&graph, &mixed);
     let kernels: Vec<_> = mixed.report.layers.iter().map(|l| l.kernel).collect();
-    assert!(kernels.contains(&"conv2d_i16") && kernels.contains(&"conv2d_i8"), "{kernels:?}");
+    assert!(kernels.contains(&"depthwise_conv2d_i16") && kernels.contains(&"conv2d_i8"), "{kernels:?}");
     println!("first layer in int16: {:.1} dB", snr(&reference, &outputs(&mixed, &test)));
 }
 
