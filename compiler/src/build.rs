@@ -10,19 +10,31 @@
 //! include!(concat!(env!("OUT_DIR"), "/model.rs"));
 //! ```
 
+mod source;
+
+pub use source::{Precision, Source, profile_path, source};
+
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::driver::{self, Artifact, Options};
 use crate::files;
 use kiln_runtime_core::Family;
 use std::path::{Path, PathBuf};
 
-/// Compiles the model in a file. Tensors that it stores outside are read from its folder, and from nowhere else.
+/// Compiles the model in a file, or the quantized one that the profile beside it names. Tensors that the file stores outside
+/// are read from its folder, and from nowhere else.
 ///
 /// # Errors
-/// `E0100` when the file cannot be read; otherwise as [`driver::compile`].
+/// As [`source()`] and [`driver::compile`].
 pub fn compile_file(path: &Path, options: &Options) -> Result<Artifact, Diagnostics> {
-    let bytes = read_file(path)?;
-    driver::compile(&bytes, &mut files::external(path.parent().unwrap_or(Path::new(""))), options)
+    compile_source(&source(path, Precision::default())?, options)
+}
+
+/// Compiles what [`source()`] has read.
+///
+/// # Errors
+/// As [`driver::compile`].
+pub fn compile_source(source: &Source, options: &Options) -> Result<Artifact, Diagnostics> {
+    driver::compile(&source.bytes, &mut files::external(&source.folder), options)
 }
 
 /// Reads a model file.
@@ -63,13 +75,19 @@ fn write_if_changed(path: &Path, contents: &[u8]) -> Result<(), Diagnostic> {
 pub struct Compiler {
     model: PathBuf,
     out_dir: Option<PathBuf>,
+    precision: Precision,
     options: Options,
 }
 
 impl Compiler {
     /// A compiler of `model`, a path from the package's folder. The module takes the file's name.
     pub fn new(model: impl Into<PathBuf>) -> Compiler {
-        Compiler { model: model.into(), out_dir: None, options: Options::default() }
+        Compiler {
+            model: model.into(),
+            out_dir: None,
+            precision: Precision::default(),
+            options: Options::default(),
+        }
     }
 
     /// Names the module, and the file `NAME.rs`.
@@ -90,13 +108,20 @@ impl Compiler {
         self
     }
 
+    /// Which arithmetic: what the profile `MODEL.kiln.toml` says where there is one, when not called.
+    pub fn precision(mut self, precision: Precision) -> Compiler {
+        self.precision = precision;
+        self
+    }
+
     /// Where the files are written; `OUT_DIR` when not called.
     pub fn out_dir(mut self, folder: impl Into<PathBuf>) -> Compiler {
         self.out_dir = Some(folder.into());
         self
     }
 
-    /// Writes `NAME.rs` and, for larger models, `NAME.weights.bin`, tells Cargo what they depend on, and prints the report
+    /// Compiles the model, or the quantized one that its profile names. Writes `NAME.rs` and, for larger models,
+    /// `NAME.weights.bin`, tells Cargo what they depend on, and prints the report
     /// to the standard output, where `cargo build -vv` shows it.
     ///
     /// # Errors
@@ -115,7 +140,12 @@ impl Compiler {
                 .into());
         };
         name_after_file(&mut self.options, &self.model);
-        let artifact = compile_file(&self.model, &self.options)?;
+        let source = source(&self.model, self.precision)?;
+        // A profile that comes into being later is noticed because `kiln quantize` touches the model.
+        for file in &source.files[1..] {
+            println!("cargo::rerun-if-changed={}", file.display());
+        }
+        let artifact = compile_source(&source, &self.options)?;
         write_artifact(&folder.join(format!("{}.rs", artifact.module)), &artifact)?;
         println!("{}", artifact.report);
         Ok(artifact)

@@ -1,7 +1,9 @@
 //! The pipeline as one pure function: bytes and options in, text, tables and report out. No I/O: the faces do that.
 
+mod quantize;
 mod report;
 
+pub use quantize::{QuantizeOptions, Quantized, quantize};
 pub use report::{LayerReport, Report};
 
 use crate::codegen::{self, Code};

@@ -4,7 +4,7 @@
 //! names only modules above it in this list.
 //!
 //! ```text
-//!  0  diag json tensor  diagnostics; JSON text; types, shapes, host tensors, quantization parameters
+//!  0  diag json sha256 tensor  diagnostics; JSON text; hashes; types, shapes, host tensors, quantization parameters
 //!  1  onnx          decode and encode
 //!  2  kernels       the runtime's kernels: cost, places, host execution, call
 //!  3  program       buffers, constants, steps; verifier, text, interpreter
@@ -20,6 +20,7 @@
 
 pub mod diag;
 pub mod json;
+pub mod sha256;
 pub mod tensor;
 
 pub mod onnx;

@@ -1,9 +1,11 @@
 //! Model files: reading, data beside them, options from flags.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use kiln_compiler::build::{self, Source, compile_source};
 use kiln_compiler::diag::Diagnostics;
 use kiln_compiler::driver::{self, Artifact, Options};
 use kiln_compiler::graph::{self, Graph, ImportOptions};
+use kiln_compiler::program::Port;
 use kiln_compiler::{files, lower, onnx};
 use kiln_runtime_core::Family;
 use std::path::{Path, PathBuf};
@@ -19,6 +21,18 @@ pub struct ModelArgs {
     /// Fixes the shape of an input, for instance `--shape image=1x3x96x96`; may be given for several inputs.
     #[arg(long = "shape", value_name = "NAME=AxBxC", value_parser = parse_shape)]
     pub shapes: Vec<(String, Vec<usize>)>,
+    /// Arithmetic; when not given, what the profile `MODEL.kiln.toml` says where there is one.
+    #[arg(long, value_enum)]
+    pub precision: Option<Precision>,
+}
+
+/// Arithmetic of the compiled model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Precision {
+    /// Quantized, as the profile says.
+    Int8,
+    /// The model as it is, whatever a profile says.
+    F32,
 }
 
 fn parse_shape(text: &str) -> Result<(String, Vec<usize>), String> {
@@ -44,18 +58,46 @@ impl ModelArgs {
     /// # Errors
     /// The diagnostics, as text.
     pub fn compile_for(&self, name: Option<&str>, family: Family) -> Result<Artifact, String> {
-        let bytes =
-            std::fs::read(&self.model).map_err(|e| format!("error: `{}`: {e}", self.model.display()))?;
+        compile_source(&self.source()?, &self.options(name, family)).map_err(|d| d.to_string())
+    }
+
+    /// What is compiled: the model, or the quantized one that its profile names.
+    ///
+    /// # Errors
+    /// The diagnostics, as text.
+    pub fn source(&self) -> Result<Source, String> {
+        let precision = match self.precision {
+            None => build::Precision::Profile,
+            Some(Precision::Int8) => build::Precision::Int8,
+            Some(Precision::F32) => build::Precision::F32,
+        };
+        build::source(&self.model, precision).map_err(|d| d.to_string())
+    }
+
+    /// Options of the driver.
+    pub fn options(&self, name: Option<&str>, family: Family) -> Options {
         let stem = || self.model.file_stem().map(|s| s.to_string_lossy().into_owned());
-        let options = Options {
+        Options {
             name: name.map(str::to_string).or_else(stem),
             source: self.model.file_name().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default(),
             batch: self.batch,
             shapes: self.shapes.iter().cloned().collect(),
             family,
-        };
+        }
+    }
+
+    /// The model file itself, its fused float graph, and the inputs that it takes.
+    ///
+    /// # Errors
+    /// The diagnostics, as text.
+    pub fn float_graph(&self) -> Result<(Vec<u8>, Graph, Vec<Port>), String> {
+        let bytes = build::read_file(&self.model).map_err(|d| d.to_string())?;
         let folder = self.model.parent().unwrap_or(Path::new("."));
-        driver::compile(&bytes, &mut files::external(folder), &options).map_err(|d| d.to_string())
+        let options = self.options(None, Family::Plain);
+        let graph = driver::float_graph(&bytes, &mut files::external(folder), &options, &mut vec![]);
+        let graph = graph.map_err(|d| d.to_string())?;
+        let ports = lower::lower(&graph).map_err(|d| d.to_string())?.inputs;
+        Ok((bytes, graph, ports))
     }
 }
 

@@ -7,7 +7,7 @@
 //!
 //! Paths start at the folder of the package's Cargo.toml. The build is repeated when the file changes.
 
-use kiln_compiler::build::{compile_file, name_after_file};
+use kiln_compiler::build::{Precision, Source, compile_source, name_after_file, source};
 use kiln_compiler::diag::Diagnostics;
 use kiln_compiler::driver::{Artifact, Options};
 use kiln_runtime_core::Family;
@@ -68,9 +68,11 @@ fn expand(call: &Call) -> syn::Result<TokenStream> {
     let path = folder.join(call.file.value());
     let mut options = Options { batch: call.batch, ..Options::default() };
     name_after_file(&mut options, &path);
-    let artifacts = families(&path, &options).map_err(|e| fail(e.to_string()))?;
+    let source = source(&path, Precision::default()).map_err(|e| fail(e.to_string()))?;
+    let artifacts = families(&source, &options).map_err(|e| fail(e.to_string()))?;
     let module = select(&artifacts).map_err(|e| fail(format!("internal error: generated text: {e}")))?;
-    let tracked = tracked(&path).map_err(fail)?;
+    let tracked =
+        source.files.iter().map(|file| tracked(file)).collect::<Result<TokenStream, _>>().map_err(fail)?;
     let alias = call.alias.as_ref().map(|(attributes, visibility, name)| {
         let module = Ident::new(&artifacts[0].module, Span::call_site());
         quote!(#(#attributes)* #visibility use self::#module::Model as #name;)
@@ -80,8 +82,8 @@ fn expand(call: &Call) -> syn::Result<TokenStream> {
 
 /// The model for each family of kernels, the plain one last. A macro cannot know the target, so it offers all that differ
 /// from the plain one.
-fn families(path: &Path, options: &Options) -> Result<Vec<Artifact>, Diagnostics> {
-    let compile = |family| compile_file(path, &Options { family, ..options.clone() });
+fn families(source: &Source, options: &Options) -> Result<Vec<Artifact>, Diagnostics> {
+    let compile = |family| compile_source(source, &Options { family, ..options.clone() });
     let artifacts = Family::ALL.into_iter().map(compile);
     let mut artifacts = artifacts.collect::<Result<Vec<_>, _>>()?;
     let plain = artifacts.pop().into_iter().collect::<Vec<_>>();
@@ -130,7 +132,7 @@ fn bake(tokens: TokenStream, weights: &[u8]) -> TokenStream {
     baked.into_iter().collect()
 }
 
-/// Makes rustc watch the model: a macro cannot say so itself on stable Rust.
+/// Makes rustc watch a file: a macro cannot say so itself on stable Rust.
 fn tracked(path: &Path) -> Result<TokenStream, String> {
     let path = path.canonicalize().map_err(|e| e.to_string())?;
     let path = path.to_str().ok_or("the path of the model is not UTF-8")?;

@@ -16,6 +16,14 @@ use std::collections::HashMap;
 /// # Errors
 /// What operators say, all of them at once; `E0903`, an internal error, when the program breaks an invariant.
 pub fn lower(graph: &Graph) -> Result<Program, Diagnostics> {
+    lower_with_operands(graph).map(|(program, _)| program)
+}
+
+/// [`lower`], and what each computed value became: where it lies, or which constant it is.
+///
+/// # Errors
+/// As [`lower`].
+pub fn lower_with_operands(graph: &Graph) -> Result<(Program, HashMap<ValueId, Operand>), Diagnostics> {
     let mut program = Program { name: graph.name.clone(), ..Program::default() };
     let mut operands: HashMap<ValueId, Operand> = HashMap::new();
     for &input in &graph.inputs {
@@ -47,7 +55,7 @@ pub fn lower(graph: &Graph) -> Result<Program, Diagnostics> {
     }
     program::verify(&program)
         .map_err(|e| Diagnostic::new("E0903", format!("internal error after lowering: {e}")))?;
-    Ok(program)
+    Ok((program, operands))
 }
 
 fn node(

@@ -122,6 +122,22 @@ impl<'a> Executor<'a> {
         };
         self.program.outputs.iter().map(output).collect()
     }
+
+    /// Runs one step again, on what memory holds.
+    pub fn step(&mut self, index: usize) {
+        let (kernel, tables) = &self.calls[index];
+        kernel.run(&mut self.mem, tables);
+    }
+
+    /// What memory holds.
+    pub fn memory(&self) -> &[Block] {
+        &self.mem
+    }
+
+    /// Memory, to change what it holds.
+    pub fn memory_mut(&mut self) -> &mut [Block] {
+        &mut self.mem
+    }
 }
 
 fn check_inputs(program: &Program, inputs: &[Tensor]) -> Result<(), Diagnostic> {

@@ -11,8 +11,14 @@
 mod annotate;
 mod apply;
 mod constant_channels;
+mod calibrate;
+mod histogram;
 mod islands;
 mod precision;
+mod method;
+mod observe;
+mod profile;
+mod replay;
 mod samples;
 mod scheme;
 mod sites;
@@ -21,6 +27,11 @@ mod unsigned;
 mod widths;
 
 pub use constant_channels::{Removed, remove_constant_channels};
+pub use calibrate::{Choice, Range, bounds, calibrate, integer_graph, scheme_noise};
+pub use histogram::Histogram;
+pub use method::Method;
+pub use observe::{Statistics, observe};
+pub use profile::{Profile, ProfileRange};
 pub use samples::{Load, Samples};
 pub use scheme::{
     Activation, Precision, Scheme, WEIGHT_MAX, Weights, extent, int8_params, nearest, per_channel,

@@ -1,9 +1,11 @@
 //! `kiln compile`.
 
+use super::quantize::Calibration;
 use super::run;
 use crate::model::{ModelArgs, write_if_changed};
 use crate::target::TargetArgs;
 use clap::Args;
+use kiln_compiler::driver;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -13,6 +15,11 @@ pub(super) struct Compile {
     model: ModelArgs,
     #[command(flatten)]
     target: TargetArgs,
+    /// Quantize to int8 with these inputs, as `kiln quantize` does, and write no profile
+    #[arg(long, value_name = "DATA", conflicts_with = "precision")]
+    calibrate: Option<PathBuf>,
+    #[command(flatten)]
+    calibration: Calibration,
     /// Where to write the Rust file; large tables go to `NAME.weights.bin` beside it
     #[arg(short, long, value_name = "FILE.rs")]
     output: PathBuf,
@@ -27,7 +34,17 @@ pub(super) struct Compile {
 impl Compile {
     pub(super) fn run(self) -> Result<ExitCode, String> {
         let name = self.output.file_stem().map(|s| s.to_string_lossy().into_owned());
-        let artifact = self.model.compile_for(name.as_deref(), self.target.family()?)?;
+        let family = self.target.family()?;
+        let artifact = match &self.calibrate {
+            None => self.model.compile_for(name.as_deref(), family)?,
+            Some(data) => {
+                let bytes = self.calibration.quantize(&self.model, data)?.0.onnx;
+                // The file holds everything.
+                let mut beside = |_: &str, _: u64, _: Option<u64>| Err("not in this file".into());
+                let options = self.model.options(name.as_deref(), family);
+                driver::compile(&bytes, &mut beside, &options).map_err(|d| d.to_string())?
+            }
+        };
         if let Some(weights) = &artifact.weights {
             write_if_changed(&self.output.with_file_name(&artifact.weights_file), weights)?;
         }
@@ -40,8 +57,9 @@ impl Compile {
         println!("wrote {}", self.output.display());
         if artifact.report.is_float() {
             println!(
-                "note: this model computes in f32; quantize it to int8 for a quarter of the flash and RAM and a fraction of \
-                 the time,\n      for instance with `onnxruntime.quantization.quantize_static(.., quant_format=QDQ)`"
+                "note: this model computes in f32; int8 takes a quarter of the flash and RAM and a fraction of the time:\n      \
+                 `kiln quantize {} --calibrate DATA`",
+                self.model.model.display()
             );
         }
         if !self.run.is_empty() {

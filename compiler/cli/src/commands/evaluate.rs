@@ -2,7 +2,7 @@
 
 use crate::data::{DataArgs, Dataset};
 use crate::evaluate::{Comparison, Task};
-use crate::model::ModelArgs;
+use crate::model::{ModelArgs, Precision};
 use clap::Args;
 use indicatif::ProgressBar;
 use kiln_compiler::driver::Artifact;
@@ -40,10 +40,20 @@ pub(super) struct Evaluate {
 }
 
 impl Evaluate {
+    /// The float model: the one that is named, or the model itself where its profile led to another file.
+    fn float_model(&self) -> Result<Option<ModelArgs>, String> {
+        let own = || self.model.model.clone();
+        let path = match &self.reference {
+            Some(path) => Some(path.clone()),
+            None => self.model.source()?.profile.map(|_| own()),
+        };
+        let precision = Some(Precision::F32);
+        Ok(path.map(|model| ModelArgs { model, precision, ..self.model.clone() }))
+    }
+
     pub(super) fn run(self) -> Result<ExitCode, String> {
         let compiled = self.model.compile(None)?;
-        let reference =
-            self.reference.as_ref().map(|path| ModelArgs { model: path.clone(), ..self.model.clone() });
+        let reference = self.float_model()?;
         let float = reference.as_ref().map(|r| r.compile(None)).transpose()?;
         // A float model that nothing has quantized is compiled as it is.
         let same = float.is_none() && compiled.report.is_float();

@@ -5,6 +5,7 @@ mod check;
 mod compile;
 mod evaluate;
 mod inspect;
+mod quantize;
 mod run;
 
 use clap::{Parser, Subcommand};
@@ -28,6 +29,8 @@ enum Command {
     Check(check::Check),
     /// Run the compiled program on the host, bit for bit as on the device
     Run(run::Run),
+    /// Make an int8 model of a float one, from sample inputs
+    Quantize(quantize::Quantize),
     /// Accuracy on samples, float against compiled
     Evaluate(evaluate::Evaluate),
     /// Build firmware, run it in QEMU: instructions, flash, RAM, stack
@@ -45,6 +48,7 @@ impl Cli {
             Command::Compile(c) => c.run(),
             Command::Check(c) => c.run(),
             Command::Run(c) => c.run(),
+            Command::Quantize(c) => c.run(),
             Command::Evaluate(c) => c.run(),
             Command::Bench(c) => c.run(),
         }

@@ -1,0 +1,172 @@
+//! `kiln quantize`.
+
+use crate::data::{DataArgs, Dataset};
+use crate::model::{ModelArgs, write_if_changed};
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use kiln_compiler::build;
+use kiln_compiler::driver::{self, QuantizeOptions, Quantized};
+use kiln_compiler::quant::{Choice, Method, Profile, Samples};
+use kiln_compiler::sha256::sha256;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// How the ranges of activations are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum MethodName {
+    /// Try all of them for each activation; keep what loses least at the outputs
+    Auto,
+    /// Smallest and largest value
+    Minmax,
+    /// Moving average of each sample's smallest and largest value
+    Average,
+    /// The 0.01th and 99.99th percentile
+    Percentile,
+    /// Least Kullback-Leibler divergence
+    Entropy,
+    /// Least mean squared error
+    Mse,
+}
+
+/// Flags of calibration, for every command that may calibrate.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Calibration {
+    /// How the ranges of activations are chosen
+    #[arg(long, value_enum, default_value_t = MethodName::Auto)]
+    method: MethodName,
+    /// Leave a layer in float; may be given several times
+    #[arg(long = "float", value_name = "LAYER")]
+    float: Vec<String>,
+    /// Threads that calibrate; the result does not depend on them [default: all processors]
+    #[arg(long)]
+    threads: Option<usize>,
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Quantize {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Inputs like those that the device will see: .npz, .npy, a folder of .npy, .pb, PNG or JPEG
+    #[arg(long, value_name = "DATA")]
+    calibrate: Option<PathBuf>,
+    #[command(flatten)]
+    calibration: Calibration,
+    /// Where to write the quantized model; `MODEL.int8.onnx` beside the model when not given
+    #[arg(short, long, value_name = "FILE.onnx")]
+    output: Option<PathBuf>,
+}
+
+impl Quantize {
+    pub(super) fn run(self) -> Result<ExitCode, String> {
+        let Some(data) = &self.calibrate else { return Err(no_data(&self.model.model)) };
+        let output = self.output.clone().unwrap_or_else(|| self.model.model.with_extension("int8.onnx"));
+        let (quantized, mut profile) = self.calibration.quantize(&self.model, data)?;
+        profile.quantized.0 = relative(&output, &self.model.model);
+        let path = build::profile_path(&self.model.model);
+        let new = !path.exists();
+        write_if_changed(&output, &quantized.onnx)?;
+        write_if_changed(&path, profile.to_string().as_bytes())?;
+        if new {
+            notice(&self.model.model);
+        }
+        let integer = quantized.layers.iter().filter(|(_, p)| p != "float").count();
+        println!(
+            "{integer} of {} layers in int8, {:.1} dB at the outputs",
+            quantized.layers.len(),
+            quantized.snr_db
+        );
+        println!("wrote {} and {}", output.display(), path.display());
+        if profile.samples < FEW {
+            println!(
+                "note: {} samples may not show the whole range of the activations; some dozens to some hundreds are usual",
+                profile.samples
+            );
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Fewer samples than this get a note.
+const FEW: usize = 16;
+
+impl Calibration {
+    /// Quantizes a model on data. The profile does not yet say where the quantized model is.
+    pub(super) fn quantize(&self, model: &ModelArgs, data: &Path) -> Result<(Quantized, Profile), String> {
+        let (bytes, graph, ports) = model.float_graph()?;
+        let dataset = Dataset::open(data, &ports, &self.data).map_err(|d| d.to_string())?;
+        let bar = ProgressBar::new_spinner().with_style(style());
+        let threads = self.threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from));
+        let samples = Samples {
+            count: dataset.len(),
+            load: &|i| dataset.sample(i),
+            threads: threads.unwrap_or(1).max(1),
+            progress: &|| bar.inc(1),
+        };
+        let options = QuantizeOptions { choice: self.choice(), float: self.float.clone() };
+        let quantized = driver::quantize(&graph, &samples, &options).map_err(|d| d.to_string())?;
+        let data_hash = dataset.hash().map_err(|d| d.to_string())?;
+        bar.finish_and_clear();
+        let profile = Profile {
+            tool: format!("kiln {}", env!("CARGO_PKG_VERSION")),
+            model: (file_name(&model.model), sha256(&bytes)),
+            quantized: (String::new(), sha256(&quantized.onnx)),
+            data: (data.to_string_lossy().into_owned(), data_hash),
+            samples: dataset.len(),
+            method: self.method.to_possible_value().map(|v| v.get_name().to_string()).unwrap_or_default(),
+            snr_db: (quantized.snr_db * 10.0).round() / 10.0,
+            layers: quantized.layers.clone(),
+            ranges: quantized.ranges.clone(),
+        };
+        Ok((quantized, profile))
+    }
+
+    fn choice(&self) -> Choice {
+        match self.method {
+            MethodName::Auto => Choice::Auto,
+            MethodName::Minmax => Choice::Only(Method::MinMax),
+            MethodName::Average => Choice::Only(Method::MovingAverage),
+            MethodName::Percentile => Choice::Only(Method::Percentile),
+            MethodName::Entropy => Choice::Only(Method::Entropy),
+            MethodName::Mse => Choice::Only(Method::Mse),
+        }
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// The path of a file as seen from the folder of another.
+fn relative(path: &Path, beside: &Path) -> String {
+    let folder = |p: &Path| p.parent().unwrap_or(Path::new("")).to_path_buf();
+    match folder(path) == folder(beside) {
+        true => file_name(path),
+        false => {
+            std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).to_string_lossy().into_owned()
+        }
+    }
+}
+
+/// Cargo repeats a build when the model changes, not when a file comes into being beside it.
+fn notice(model: &Path) {
+    if let Ok(file) = std::fs::File::options().append(true).open(model) {
+        let _ = file.set_modified(std::time::SystemTime::now());
+    }
+}
+
+fn style() -> ProgressStyle {
+    let style = ProgressStyle::with_template("{spinner} {pos} runs of the model, {elapsed}");
+    style.unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+fn no_data(model: &Path) -> String {
+    format!(
+        "error: quantization needs calibration data\n   = help: give inputs like those that the device will see, some dozens \
+         to some hundreds:\n           `kiln quantize {} --calibrate DATA`, where DATA is an .npz with an array for each \
+         input (samples along\n           the first axis), an .npy, or a folder of .npy, .pb, PNG or JPEG files; labels are not \
+         needed",
+        model.display()
+    )
+}

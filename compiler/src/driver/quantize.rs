@@ -1,0 +1,123 @@
+//! Post-training quantization as one pure function: a fused float graph and samples in, a QDQ file and what the profile says
+//! of it out.
+
+use crate::diag::{Diagnostic, Diagnostics};
+use crate::graph::{self, Graph, NodeId, ValueId};
+use crate::ops::Op;
+use crate::quant::{self, Choice, Precision, ProfileRange, Range, Samples, Scheme, Sites};
+use crate::{onnx, tensor::QParams};
+use std::collections::{BTreeMap, HashSet};
+
+/// What a user may ask for.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct QuantizeOptions {
+    /// How ranges are chosen.
+    pub choice: Choice,
+    /// Names of layers that stay in float.
+    pub float: Vec<String>,
+}
+
+/// A quantized model.
+#[derive(Debug, Clone)]
+pub struct Quantized {
+    /// The ONNX file in QDQ form.
+    pub onnx: Vec<u8>,
+    /// All decisions.
+    pub scheme: Scheme,
+    /// Output signal-to-noise ratio on (some of) the samples, in dB.
+    pub snr_db: f64,
+    /// Layers in order of execution, with their precision.
+    pub layers: Vec<(String, String)>,
+    /// Activations with a range of their own, in order of execution.
+    pub ranges: Vec<(String, ProfileRange)>,
+}
+
+/// Quantizes a graph that [`super::float_graph`] made.
+///
+/// # Errors
+/// `E0320` and `E0321` for samples that cannot be used, `E0322` for a graph that is quantized already, `E0323` when nothing of it
+/// can be, `E0324` for layers that are not there.
+pub fn quantize(
+    graph: &Graph,
+    samples: &Samples,
+    options: &QuantizeOptions,
+) -> Result<Quantized, Diagnostics> {
+    let float = checked(graph, options)?;
+    let sites = Sites::of(graph, &|id| float.contains(&id));
+    if sites.nodes.is_empty() {
+        return Err(Diagnostic::new("E0323", "no layer of this model can be computed in integers")
+            .help("it has no Conv, Gemm, MatMul, Add or pooling in f32, or all of them are to stay in float")
+            .into());
+    }
+    let ranges = quant::calibrate(graph, &sites, samples, options.choice)?;
+    let scheme = Scheme::new(graph, &sites, &quant::bounds(&ranges));
+    let noise = quant::scheme_noise(graph, &scheme, samples)?;
+    let quantized = scheme.apply(graph)?;
+    graph::verify(&quantized)
+        .map_err(|e| Diagnostic::new("E0902", format!("internal error after quantization: {e}")))?;
+    Ok(Quantized {
+        onnx: onnx::write(&graph::export(&quantized)?),
+        snr_db: -10.0 * noise.max(1e-30).log10(),
+        layers: layers(graph, &scheme),
+        ranges: entries(graph, &sites, &ranges, &scheme),
+        scheme,
+    })
+}
+
+/// The layers that stay in float, by their names.
+fn checked(graph: &Graph, options: &QuantizeOptions) -> Result<HashSet<NodeId>, Diagnostic> {
+    let ids = graph.node_ids();
+    let converts =
+        |id: &&NodeId| matches!(graph.node(**id).op, Op::QuantizeLinear(_) | Op::DequantizeLinear(_));
+    if let Some(&id) = ids.iter().find(converts) {
+        let d = Diagnostic::new("E0322", "the model is quantized already")
+            .help("compile it as it is, or quantize the float model that it was made from");
+        return Err(d.at(&graph.node(id).name, &graph.node(id).origin.op_type));
+    }
+    let mut found = HashSet::new();
+    for name in &options.float {
+        let named = ids.iter().find(|id| {
+            let node = graph.node(**id);
+            node.name == *name || node.origin.nodes.contains(name)
+        });
+        let Some(id) = named else {
+            let all: Vec<_> = ids.iter().map(|id| format!("`{}`", graph.node(*id).name)).collect();
+            return Err(Diagnostic::new("E0324", format!("there is no layer `{name}`"))
+                .fact("layers", all.join(", ")));
+        };
+        found.insert(*id);
+    }
+    Ok(found)
+}
+
+fn layers(graph: &Graph, scheme: &Scheme) -> Vec<(String, String)> {
+    let order = graph.topological().unwrap_or_default();
+    let precision = |id: &NodeId| scheme.nodes.get(id).copied().unwrap_or(Precision::Float).name();
+    order.iter().map(|id| (graph.node(*id).name.clone(), precision(id).to_string())).collect()
+}
+
+/// Roots in the order in which they are computed.
+fn entries(
+    graph: &Graph,
+    sites: &Sites,
+    ranges: &BTreeMap<ValueId, Range>,
+    scheme: &Scheme,
+) -> Vec<(String, ProfileRange)> {
+    let order = graph.topological().unwrap_or_default();
+    let outputs = order.iter().flat_map(|id| &graph.node(*id).outputs);
+    let values = graph.inputs.iter().chain(outputs).filter(|v| sites.roots.get(v) == Some(v));
+    let entry = |v: &ValueId| {
+        let params = &scheme.values.get(v)?.params;
+        let (low, high) = ranges.get(v).map_or_else(|| whole(params), |r| (r.low, r.high));
+        let method = ranges.get(v).map_or("fixed", |r| r.method.name()).to_string();
+        let (scale, zero_point) = (params.scale[0], params.zero_point[0]);
+        Some((graph.value(*v).name.clone(), ProfileRange { low, high, scale, zero_point, method }))
+    };
+    values.filter_map(entry).collect()
+}
+
+/// What all integers together can say.
+fn whole(params: &QParams) -> (f32, f32) {
+    let real = |q: i32| (q - params.zero_point[0]) as f32 * params.scale[0];
+    (real(-128), real(127))
+}
