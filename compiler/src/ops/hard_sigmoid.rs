@@ -29,7 +29,7 @@ impl Operator for HardSigmoid {
     }
 
     fn quantize(&self) -> QuantRule {
-        QuantRule::activations(OutputRole::Fixed { scale: 1.0 / 256.0, zero_point: -128 })
+        QuantRule::activations(OutputRole::Fixed { scale: 1.0 / 255.0, zero_point: -128 })
     }
 
     fn axes(&self, inputs: &Args) -> AxisMap {

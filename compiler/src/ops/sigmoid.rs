@@ -22,7 +22,7 @@ impl Operator for Sigmoid {
     }
 
     fn quantize(&self) -> QuantRule {
-        QuantRule::activations(OutputRole::Fixed { scale: 1.0 / 256.0, zero_point: -128 })
+        QuantRule::activations(OutputRole::Fixed { scale: 1.0 / 255.0, zero_point: -128 })
     }
 
     fn axes(&self, inputs: &Args) -> AxisMap {

@@ -33,8 +33,8 @@ impl Operator for Softmax {
     }
 
     fn quantize(&self) -> QuantRule {
-        // Probabilities: 0 to 255 / 256.
-        QuantRule::activations(OutputRole::Fixed { scale: 1.0 / 256.0, zero_point: -128 })
+        // Probabilities, with an integer for exactly 1.
+        QuantRule::activations(OutputRole::Fixed { scale: 1.0 / 255.0, zero_point: -128 })
     }
 
     fn axes(&self, inputs: &Args) -> AxisMap {

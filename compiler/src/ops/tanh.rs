@@ -22,7 +22,7 @@ impl Operator for Tanh {
     }
 
     fn quantize(&self) -> QuantRule {
-        QuantRule::activations(OutputRole::Fixed { scale: 1.0 / 128.0, zero_point: 0 })
+        QuantRule::activations(OutputRole::Fixed { scale: 1.0 / 127.0, zero_point: 0 })
     }
 
     fn axes(&self, inputs: &Args) -> AxisMap {

@@ -6,7 +6,8 @@ use super::replay::{self, Candidates};
 use super::{Samples, Scheme, Sites, Trace};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::graph::{Graph, ValueId};
-use crate::passes;
+use crate::ops::Op;
+use crate::passes::{self, DeadCode, Pass};
 use crate::tensor::Tensor;
 use std::collections::BTreeMap;
 
@@ -15,6 +16,10 @@ const BUDGET: u64 = 20_000_000_000;
 
 /// Multiply-accumulates for comparing whole schemes, each.
 const COMPARISON: u64 = 1_000_000_000;
+
+/// A range other than the plain one, and a scheme, has to make this much less noise to be taken: smaller gains on the samples
+/// are chance, and do not carry over to other data.
+const GAIN: f64 = 0.8;
 
 /// How ranges are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,15 +65,13 @@ pub fn calibrate(
     match choice {
         Choice::Only(method) => Ok(plain(method)),
         Choice::Auto => {
-            let mut best = (f64::INFINITY, BTreeMap::new());
             let mixed = least_noise(graph, &values, &statistics, samples)?;
-            for ranges in [mixed].into_iter().chain(Method::ALL.map(plain)) {
-                let noise = scheme_noise(graph, &Scheme::new(graph, sites, &bounds(&ranges)), samples)?;
-                if noise < best.0 {
-                    best = (noise, ranges);
-                }
+            let candidates: Vec<_> = Method::ALL.map(plain).into_iter().chain([mixed]).collect();
+            let mut noises = vec![];
+            for ranges in &candidates {
+                noises.push(scheme_noise(graph, &Scheme::new(graph, sites, &bounds(ranges)), samples)?);
             }
-            Ok(best.1)
+            Ok(candidates[clearly_least(&noises)].clone())
         }
     }
 }
@@ -104,24 +107,49 @@ fn least_noise(
     }
     let pairs = |list: &[Range]| list.iter().map(|r| (r.low, r.high)).collect();
     let candidates: Vec<Candidates> = values.iter().zip(&ranges).map(|(v, r)| (*v, pairs(r))).collect();
-    let noises = replay::noise(graph, &candidates, samples, BUDGET)?;
-    let best = |ranges: &[Range], noises: &[f64]| {
-        let order = ranges.iter().zip(noises).min_by(|a, b| a.1.total_cmp(b.1));
-        order.map(|(range, _)| *range)
-    };
+    let noises = replay::noise(&before_saturation(graph), &candidates, samples, BUDGET)?;
     let chosen = values.iter().zip(&ranges).zip(&noises);
-    Ok(chosen.filter_map(|((v, r), n)| Some((*v, best(r, n)?))).collect())
+    Ok(chosen.map(|((v, ranges), noises)| (*v, ranges[clearly_least(noises)])).collect())
+}
+
+/// Index of the least, where it is clearly less than the first; otherwise 0.
+fn clearly_least(noises: &[f64]) -> usize {
+    let least = (0..noises.len()).min_by(|&a, &b| noises[a].total_cmp(&noises[b])).unwrap_or(0);
+    if noises[least] < GAIN * noises[0] { least } else { 0 }
+}
+
+/// The graph whose outputs errors are measured at: a Softmax, Sigmoid or Tanh at the end is left out. It squeezes all that is
+/// sure to one value, so that behind it a few undecided samples would make up all of the error.
+pub fn before_saturation(graph: &Graph) -> Graph {
+    let mut result = graph.clone();
+    for index in 0..result.outputs.len() {
+        let mut value = result.outputs[index];
+        while let Some((id, _)) = graph.producer(value) {
+            let node = graph.node(id);
+            let saturates = matches!(node.op, Op::Softmax(_) | Op::Sigmoid(_) | Op::Tanh(_));
+            let moves =
+                matches!(node.op, Op::Reshape(_) | Op::Transpose(_) | Op::Flatten(_) | Op::Squeeze(_));
+            let Some(input) = node.inputs[0].filter(|_| saturates || moves) else { break };
+            value = input;
+            if saturates && !result.outputs.contains(&value) {
+                result.outputs[index] = value;
+                break;
+            }
+        }
+    }
+    DeadCode.run(&mut result).map(|_| result).unwrap_or_else(|_| graph.clone())
 }
 
 /// How much a scheme changes the outputs: the energy of the difference as a share of the outputs' energy, summed over the
-/// outputs of the model. The integer program runs against the float one, on samples spread over all of them.
+/// outputs of the model, which are taken [`before_saturation`]. The integer program runs against the float one, on samples spread over all of them.
 /// `-10 log10` of it is the signal-to-noise ratio in dB.
 ///
 /// # Errors
 /// Those of lowering and of loading samples.
 pub fn scheme_noise(graph: &Graph, scheme: &Scheme, samples: &Samples) -> Result<f64, Diagnostics> {
-    let integer = integer_graph(graph, scheme)?;
-    let (float, integer) = (Trace::new(graph, &[])?, Trace::new(&integer, &[])?);
+    let graph = before_saturation(graph);
+    let integer = integer_graph(&graph, scheme)?;
+    let (float, integer) = (Trace::new(&graph, &[])?, Trace::new(&integer, &[])?);
     let count = (COMPARISON / float.macs().max(1)).clamp(4, 256) as usize;
     let (mut energy, mut noise) = (vec![], vec![]);
     let compare = |(): &mut (), inputs: Vec<Tensor>| -> Result<Vec<(f64, f64)>, Diagnostic> {

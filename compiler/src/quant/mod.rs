@@ -28,6 +28,7 @@ mod widths;
 
 pub use constant_channels::{Removed, remove_constant_channels};
 pub use calibrate::{Choice, Range, bounds, calibrate, integer_graph, scheme_noise};
+pub use calibrate::{Choice, Range, before_saturation, bounds, calibrate, integer_graph, scheme_noise};
 pub use histogram::Histogram;
 pub use method::Method;
 pub use observe::{Statistics, observe};
