@@ -6,19 +6,13 @@ const HALF: usize = 4096;
 /// Counts of values in bins of `2^exponent`, aligned at zero. When a value does not fit, neighbouring bins are joined: what
 /// was in the bin of width `w` is in the bin of width `2 w`, exactly, so that two histograms of the same values are equal,
 /// in whatever order and in however many parts they were counted.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Histogram {
     /// Binary logarithm of the width; `None` until a value other than zero was seen.
     exponent: Option<i32>,
     counts: Vec<u64>,
     /// Exact zeros, of which a rectified value has many; they are in no bin.
     zeros: u64,
-}
-
-impl Default for Histogram {
-    fn default() -> Histogram {
-        Histogram { exponent: None, counts: vec![], zeros: 0 }
-    }
 }
 
 impl Histogram {

@@ -191,14 +191,48 @@ mod tests {
     fn round_trip() {
         let text = profile().to_string();
         assert_eq!(Profile::parse(&text), Ok(profile()), "{text}");
-        insta::assert_snapshot!(text);
+        insta::assert_snapshot!(text, @r##"
+        # How this model was quantized. `kiln quantize` writes this file; `kiln compile`, build scripts and
+        # `include_model!` follow it from the model to the quantized file. Commit all three.
+
+        version = 1
+        tool = "kiln 0.1.0"
+        model = { file = "model.onnx", sha256 = "00ff" }
+        quantized = { file = "model.int8.onnx", sha256 = "00ff" }
+
+        [calibration]
+        data = { file = "data with \"quotes\".npz", sha256 = "00ff" }
+        samples = 200
+        method = "auto"
+        # Signal-to-noise ratio of the outputs on these samples, in dB.
+        snr_db = 43.5
+
+        # Arithmetic of each layer, in order of execution.
+        [layers]
+        "conv/1" = "int8"
+        "top" = "float"
+
+        # Activations: real = scale * (q - zero_point), for real values from low to high.
+        [ranges]
+        "input:0" = { low = -0.1, high = 6.0, scale = 0.02392157, zero_point = -124, method = "mse" }
+        "y" = { low = 0.0, high = 0.99609375, scale = 0.00390625, zero_point = -128, method = "fixed" }
+        "##);
     }
 
     #[test]
     fn errors() {
         let error = |text: &str| Profile::parse(text).map(|_| ()).unwrap_err().to_string();
-        insta::assert_snapshot!(error("version = 1\n[layers"));
-        insta::assert_snapshot!(error("version = 2"));
-        insta::assert_snapshot!(error(&profile().to_string().replace("samples", "sample")));
+        insta::assert_snapshot!(error("version = 1\n[layers"), @r"
+        error[E0711]: the profile cannot be read: line 2: expected `]`
+           = help: restore it, or write it anew with `kiln quantize MODEL --calibrate DATA`
+        ");
+        insta::assert_snapshot!(error("version = 2"), @r"
+        error[E0711]: the profile cannot be read: version 2, this Kiln reads version 1
+           = help: restore it, or write it anew with `kiln quantize MODEL --calibrate DATA`
+        ");
+        insta::assert_snapshot!(error(&profile().to_string().replace("samples", "sample")), @r"
+        error[E0711]: the profile cannot be read: entries are missing, or of another kind
+           = help: restore it, or write it anew with `kiln quantize MODEL --calibrate DATA`
+        ");
     }
 }
