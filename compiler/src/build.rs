@@ -12,7 +12,7 @@
 
 mod source;
 
-pub use source::{Precision, Source, profile_path, source};
+pub use source::{Precision, Source, model_hash, profile_path, source};
 
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::driver::{self, Artifact, Options};

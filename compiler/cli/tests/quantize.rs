@@ -191,3 +191,11 @@ fn the_build_script_api_follows_too() {
     let float = compiler().precision(Precision::F32).compile().expect("it compiles");
     assert!(kernels(float).contains("conv2d_f32"));
 }
+
+#[test]
+fn data_beside_the_model_belong_to_it() {
+    let f = Folder::new();
+    let bytes = std::fs::read(f.path("digits.onnx")).expect("a model");
+    let own = kiln_compiler::build::model_hash(&bytes, f.0.path()).expect("a model");
+    assert_eq!(own, kiln_compiler::sha256::sha256(&bytes), "as sha256sum says");
+}

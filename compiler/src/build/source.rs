@@ -1,6 +1,6 @@
 //! From a model to the file that is compiled: the model itself, or the quantized one that its profile names.
 
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, Diagnostics};
 use crate::quant::Profile;
 use crate::sha256::sha256;
 use crate::{files, onnx};
@@ -41,13 +41,13 @@ pub fn profile_path(model: &Path) -> PathBuf {
 /// # Errors
 /// `E0100` when the model cannot be read, `E0711` for a broken profile, `E0712` for one of another model, `E0713` when the
 /// quantized model is missing or was changed, `E0714` when int8 is asked for and nothing says how.
-pub fn source(model: &Path, precision: Precision) -> Result<Source, Diagnostic> {
+pub fn source(model: &Path, precision: Precision) -> Result<Source, Diagnostics> {
     let bytes = super::read_file(model)?;
     let folder = model.parent().unwrap_or(Path::new("")).to_path_buf();
     let path = profile_path(model);
     if precision == Precision::F32 || !path.exists() {
         if precision == Precision::Int8 && !is_quantized(&bytes, &folder) {
-            return Err(not_quantized(model));
+            return Err(not_quantized(model).into());
         }
         return Ok(Source { bytes, folder, files: vec![model.to_path_buf()], profile: None });
     }
@@ -55,8 +55,8 @@ pub fn source(model: &Path, precision: Precision) -> Result<Source, Diagnostic> 
         Diagnostic::new("E0711", format!("the profile `{}` cannot be read", path.display())).fact("reason", e)
     })?;
     let profile = Profile::parse(&text).map_err(|d| d.fact("profile", path.display()))?;
-    if sha256(&bytes) != profile.model.1 {
-        return Err(stale(model, &path, &profile));
+    if model_hash(&bytes, &folder)? != profile.model.1 {
+        return Err(stale(model, &path, &profile).into());
     }
     let quantized = folder.join(&profile.quantized.0);
     let changed = |what: &str| {
@@ -66,10 +66,28 @@ pub fn source(model: &Path, precision: Precision) -> Result<Source, Diagnostic> 
     };
     let bytes = std::fs::read(&quantized).map_err(|e| changed("cannot be read").fact("reason", e))?;
     if sha256(&bytes) != profile.quantized.1 {
-        return Err(changed("is not the one that the profile describes"));
+        return Err(changed("is not the one that the profile describes").into());
     }
     let folder = quantized.parent().unwrap_or(Path::new("")).to_path_buf();
     Ok(Source { bytes, folder, files: vec![model.to_path_buf(), path, quantized], profile: Some(profile) })
+}
+
+/// The hash by which a profile knows its model: the file's SHA-256, or, for a model that stores tensors outside, that of all
+/// hashes together, the file's first.
+///
+/// # Errors
+/// When the model cannot be read.
+pub fn model_hash(bytes: &[u8], folder: &Path) -> Result<String, Diagnostics> {
+    let mut hashes = sha256(bytes);
+    let mut beside = files::external(folder);
+    let mut outside = false;
+    onnx::read(bytes, &mut |location, offset, length| {
+        let data = beside(location, offset, length)?;
+        hashes += &sha256(&data);
+        outside = true;
+        Ok(data)
+    })?;
+    Ok(if outside { sha256(hashes.as_bytes()) } else { hashes })
 }
 
 fn stale(model: &Path, path: &Path, profile: &Profile) -> Diagnostic {

@@ -166,3 +166,69 @@ fn divergence(bins: &[(f64, u64)], (low, high): (f64, f64), width: f64) -> f64 {
     let (sum_p, sum_q) = (p.iter().sum::<f64>(), q.iter().sum::<f64>());
     p.iter().zip(&q).map(|(p, q)| p / sum_p * ((p / sum_p) / (q / sum_q)).ln()).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quant::Histogram;
+
+    fn statistics(values: &[f32]) -> Statistics {
+        let extent = crate::quant::extent(values);
+        let mut histogram = Histogram::default();
+        histogram.add(values, extent.0.abs().max(extent.1.abs()));
+        Statistics { extent, average: (extent.0 as f64 / 2.0, extent.1 as f64 / 2.0), histogram }
+    }
+
+    /// A bell from -4 to 4 in which small magnitudes are common.
+    fn bell() -> Vec<f32> {
+        (0..20_000).map(|i| ((i % 200) as f32 / 100.0 - 1.0).powi(5) * 4.0).collect()
+    }
+
+    #[test]
+    fn without_outliers_all_keep_most_of_the_range() {
+        let s = statistics(&bell());
+        for method in Method::ALL {
+            let (low, high) = method.range(&s);
+            assert!((-4.0..-1.5).contains(&low) && (1.5..=4.0).contains(&high), "{method:?}: {low} {high}");
+        }
+        assert_eq!(Method::MinMax.range(&s), s.extent);
+    }
+
+    #[test]
+    fn one_outlier_is_cut_off_by_those_that_cut() {
+        let mut values = bell();
+        values.push(64.0);
+        let s = statistics(&values);
+        assert_eq!(Method::MinMax.range(&s).1, 64.0);
+        for method in [Method::Percentile, Method::Entropy] {
+            let (low, high) = method.range(&s);
+            assert!(low <= -1.5 && (2.0..40.0).contains(&high), "{method:?}: {low} {high}");
+        }
+    }
+
+    #[test]
+    fn the_range_holds_zero_and_stays_within_the_extent() {
+        for values in [vec![2.0, 3.0, 9.0], vec![-5.0, -1.0], vec![0.0; 4], vec![1e-30, 1e30], vec![]] {
+            let s = if values.is_empty() { Statistics::default() } else { statistics(&values) };
+            for method in Method::ALL {
+                let (low, high) = method.range(&s);
+                assert!(low <= 0.0 && high >= 0.0, "{method:?} of {values:?}: {low} {high}");
+                assert!(
+                    low >= s.extent.0.min(0.0) && high <= s.extent.1.max(0.0),
+                    "{method:?} of {values:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn least_squares_are_least() {
+        let s = statistics(&bell());
+        let bins = s.histogram.bins();
+        let found = squared_error(&bins, least_squares(&s));
+        for keep in 1..=20 {
+            let range = (-4.0 * keep as f64 / 20.0, 4.0 * keep as f64 / 20.0);
+            assert!(found <= squared_error(&bins, range) * 1.02, "{range:?}");
+        }
+    }
+}

@@ -10,8 +10,8 @@
 
 mod annotate;
 mod apply;
-mod constant_channels;
 mod calibrate;
+mod constant_channels;
 mod histogram;
 mod islands;
 mod precision;
@@ -26,9 +26,8 @@ mod trace;
 mod unsigned;
 mod widths;
 
-pub use constant_channels::{Removed, remove_constant_channels};
-pub use calibrate::{Choice, Range, bounds, calibrate, integer_graph, scheme_noise};
 pub use calibrate::{Choice, Range, before_saturation, bounds, calibrate, integer_graph, scheme_noise};
+pub use constant_channels::{Removed, remove_constant_channels};
 pub use histogram::Histogram;
 pub use method::Method;
 pub use observe::{Statistics, observe};

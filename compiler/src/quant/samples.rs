@@ -81,3 +81,50 @@ impl Samples<'_> {
         Ok(states)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(index: usize) -> Result<Vec<Tensor>, Diagnostic> {
+        match index {
+            150 | 170 => Err(Diagnostic::new("E0603", format!("no sample {index}"))),
+            _ => Ok(vec![Tensor::from_i64(&[], &[index as i64])]),
+        }
+    }
+
+    fn samples(count: usize, threads: usize) -> Samples<'static> {
+        Samples { count, load: &load, threads, progress: &|| {} }
+    }
+
+    #[test]
+    fn results_come_in_order_and_each_sample_once() {
+        for threads in [1, 2, 3, 7, 1000] {
+            let samples = samples(140, threads);
+            let which = samples.spread(1000);
+            assert_eq!(which, (0..140).collect::<Vec<_>>());
+            let mut seen = vec![];
+            let step = |sum: &mut i64, t: Vec<Tensor>| {
+                let value = t[0].to_i64s()[0];
+                *sum += value;
+                Ok(value as usize)
+            };
+            let sums = samples.fold(&which, || 0, step, |i| seen.push(i)).expect("all can be loaded");
+            assert_eq!(seen, which, "{threads} threads");
+            assert_eq!(sums.iter().sum::<i64>(), 139 * 140 / 2, "{threads} threads");
+        }
+        assert_eq!(samples(10, 1).spread(3), [0, 3, 6]);
+        assert!(samples(0, 1).spread(3).is_empty());
+    }
+
+    #[test]
+    fn the_first_error_in_order_is_told() {
+        for threads in [1, 2, 5] {
+            let samples = samples(200, threads);
+            let which = samples.spread(200);
+            let error =
+                samples.fold(&which, || (), |(), _| Ok(()), |()| {}).expect_err("150 cannot be loaded");
+            assert!(error.to_string().contains("no sample 150"), "{error}");
+        }
+    }
+}

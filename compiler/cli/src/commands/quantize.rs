@@ -106,11 +106,13 @@ impl Calibration {
         };
         let options = QuantizeOptions { choice: self.choice(), float: self.float.clone() };
         let quantized = driver::quantize(&graph, &samples, &options).map_err(|d| d.to_string())?;
+        let folder = model.model.parent().unwrap_or(Path::new(""));
+        let hash = build::model_hash(&bytes, folder).map_err(|d| d.to_string())?;
         let data_hash = dataset.hash().map_err(|d| d.to_string())?;
         bar.finish_and_clear();
         let profile = Profile {
             tool: format!("kiln {}", env!("CARGO_PKG_VERSION")),
-            model: (file_name(&model.model), sha256(&bytes)),
+            model: (file_name(&model.model), hash),
             quantized: (String::new(), sha256(&quantized.onnx)),
             data: (data.to_string_lossy().into_owned(), data_hash),
             samples: dataset.len(),
