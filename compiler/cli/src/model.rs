@@ -94,7 +94,7 @@ impl ModelArgs {
         let bytes = build::read_file(&self.model).map_err(|d| d.to_string())?;
         let folder = self.model.parent().unwrap_or(Path::new("."));
         let options = self.options(None, Family::Plain);
-        let graph = driver::float_graph(&bytes, &mut files::external(folder), &options, &mut vec![]);
+        let graph = driver::calibration_graph(&bytes, &mut files::external(folder), &options, &mut vec![]);
         let graph = graph.map_err(|d| d.to_string())?;
         let ports = lower::lower(&graph).map_err(|d| d.to_string())?.inputs;
         Ok((bytes, graph, ports))
