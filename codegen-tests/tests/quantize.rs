@@ -1,9 +1,9 @@
 //! Quantization of float models: calibration data in, integer programs out.
 
 use codegen_tests::text;
-use kiln_compiler::driver::{self, Options};
+use kiln_compiler::driver::{self, Options, QuantizeOptions};
 use kiln_compiler::graph::{self, Graph, ValueId};
-use kiln_compiler::quant::{Scheme, Sites, Trace, extent};
+use kiln_compiler::quant::{self, Samples, Scheme, Sites, Trace, extent};
 use kiln_compiler::tensor::Tensor;
 use kiln_compiler::{onnx, program};
 use std::collections::BTreeMap;
@@ -96,4 +96,24 @@ fn layers_stay_in_float_on_request() {
 
 fn float_kernels(kernels: &[&str]) -> usize {
     kernels.iter().filter(|k| k.ends_with("_f32") && **k != "dequantize_i8_f32").count()
+}
+
+#[test]
+fn what_cannot_be_quantized_says_why() {
+    let graph = model("conv_relu_pool_dense");
+    let load = |index| Ok(sample(&graph, index));
+    let samples = |count| Samples { count, load: &load, threads: 1, progress: &|| {} };
+    let error = |graph: &Graph, count: usize| {
+        let result = driver::quantize(graph, &samples(count), &QuantizeOptions::default());
+        result.map(|_| ()).expect_err("it cannot be quantized").to_string()
+    };
+    assert!(error(&graph, 0).contains("error[E0320]"), "{}", error(&graph, 0));
+    let text =
+        r#"<ir_version: 8, opset_import: ["" : 13]> g (float[1,4] x) => (float[1,4] y) { y = Div(x, x) }"#;
+    let division = driver::float_graph(&text::encode(text), &mut no_data, &Options::default(), &mut vec![]);
+    let division = division.unwrap_or_else(|d| panic!("{d}"));
+    assert!(error(&division, 4).contains("error[E0323]"), "{}", error(&division, 4));
+    let integers = quant::integer_graph(&graph, &plain(&graph, &|_| false)).unwrap_or_else(|d| panic!("{d}"));
+    let refused = graph::export(&integers).map(|_| ()).expect_err("int8 Conv is no ONNX operator");
+    assert!(refused.to_string().contains("error[E0905]"), "{refused}");
 }
