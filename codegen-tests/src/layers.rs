@@ -66,12 +66,23 @@ pub fn layers(random: &mut Random, n: usize, size: usize) -> Layers {
     layers
 }
 
-/// An image from offset 0: planar, planar with rows apart, interleaved, or planar in each row.
-fn image(random: &mut Random, (height, width, channels): (usize, usize, usize), gaps: bool) -> Image {
+/// What an image may look like.
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    /// Any: planar, planar with gaps, interleaved, planar in each row.
+    Any,
+    /// Any but interleaved.
+    Planar,
+    /// Likewise, without gaps, since what lies there is no output.
+    Dense,
+}
+
+/// An image from offset 0.
+fn image(random: &mut Random, (height, width, channels): (usize, usize, usize), form: Form) -> Image {
     let layout = match random.range(0, 5) {
-        0 => Layout { row: width * channels, col: channels, chan: 1 },
+        0 if form == Form::Any => Layout { row: width * channels, col: channels, chan: 1 },
         1 => Layout { row: width * channels, col: 1, chan: width },
-        2 if gaps => Layout { row: width + 3, col: 1, chan: (width + 3) * height + 5 },
+        2 if form != Form::Dense => Layout { row: width + 3, col: 1, chan: (width + 3) * height + 5 },
         _ => Layout { row: width, col: 1, chan: width * height },
     };
     Image { offset: 0, height, width, channels, layout, ring: height }
@@ -156,14 +167,17 @@ fn push_conv(
     output: (usize, usize, usize),
     window: Window,
 ) {
-    let (input, output) = (image(random, input, true), image(random, output, false));
-    let taps = window.height * window.width * input.channels;
+    let groups = if random.one_in(5) && input.2 % 2 == 0 && output.2 % 2 == 0 { 2 } else { 1 };
+    // An interleaved image is one of a single channel to fast kernels, but the channels of a group are not neighbours there.
+    let form = if groups == 1 && window.dilation_w == 1 { Form::Any } else { Form::Planar };
+    let (input, output) = (image(random, input, form), image(random, output, Form::Dense));
+    let taps = window.height * window.width * input.channels / groups;
     let q = quantization(random);
     let p = Conv2dI8 {
         input,
         output,
         window,
-        groups: 1,
+        groups,
         input_zero_point: q.0,
         output_zero_point: q.1,
         min: q.2,
@@ -196,8 +210,10 @@ fn push_depthwise(
     window: Window,
 ) {
     let (height, width) = outputs(random, &window, (extent.0, extent.1));
-    let (input, output) =
-        (image(random, extent, true), image(random, (height, width, extent.2 * depth_multiplier), false));
+    let (input, output) = (
+        image(random, extent, Form::Planar),
+        image(random, (height, width, extent.2 * depth_multiplier), Form::Dense),
+    );
     let q = quantization(random);
     let p = DepthwiseConv2dI8 {
         input,
@@ -217,7 +233,7 @@ fn dense(layers: &mut Layers, random: &mut Random, size: usize) {
         (random.range(1, 3), random.range(1, (size / 3).min(150)), random.range(1, 13));
     let layout = Layout { row: features, col: features, chan: 1 };
     let input = Image { offset: 0, height: rows, width: 1, channels: features, layout, ring: rows };
-    let output = image(random, (rows, 1, outputs), false);
+    let output = image(random, (rows, 1, outputs), Form::Any);
     let q = quantization(random);
     let p = FullyConnectedI8 { input, output, output_zero_point: q.1, min: q.2, max: q.3 };
     push(layers, random, Kernel::FullyConnectedI8(p), features);

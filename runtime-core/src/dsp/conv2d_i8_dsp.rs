@@ -9,12 +9,12 @@
 //! row reads of one output pixel is one run of words, whatever the strides.
 
 use super::FilterDsp;
-use super::gather::{bytes_to_pairs, copy, planes_to_row};
+use super::gather::{bytes_to_pairs, copy_rows, planes_to_row};
 use super::gemm::Gemm;
-use super::interleave::interleave;
+use super::interleave::{Walk, interleave};
 use super::outside::{self, Outside};
-use super::tiles::{self, Start, buffer_len, flat};
-use super::words::{both_halves, halves};
+use super::tiles::{self, Start, buffer_len, flat, planar};
+use super::words::{both_halves, rolled};
 use crate::{Block, Image, Window, view_mut};
 use core::ops::Range;
 
@@ -65,6 +65,15 @@ struct Ring {
     one_run: bool,
 }
 
+impl Ring {
+    /// The word of a row where a window begins.
+    #[inline(always)]
+    fn word(&self, column: usize) -> usize {
+        let pairs = self.columns as usize;
+        (column & pairs) * self.phase + (column >> pairs) * self.depth
+    }
+}
+
 impl Conv2dI8Dsp {
     const fn ring(&self) -> Ring {
         let w = &self.window;
@@ -111,6 +120,9 @@ impl Conv2dI8Dsp {
         if !self.input.fits(1, arena) || !self.output.fits(1, arena) {
             return Err("conv2d_i8_dsp: image outside of the arena");
         }
+        if !planar(&self.input) || !planar(&self.output) {
+            return Err("conv2d_i8_dsp: the pixels of a row must be contiguous");
+        }
         if self.input.channels == 1 && self.window.dilation_w != 1 {
             return Err("conv2d_i8_dsp: an image of one channel allows no dilation of columns");
         }
@@ -138,9 +150,8 @@ pub fn conv2d_i8_dsp(mem: &mut [Block], p: &Conv2dI8Dsp, rows: Range<usize>, fil
     let (dual, zero_point) = (p.dual, p.output_zero_point as i32);
     let gemm = Gemm { filter, dual, zero_point, channels: p.output.channels };
     let geometry = p.ring();
-    let mut next = rows.start * p.window.stride_h;
-    let mut rows_of_words =
-        Rows { p, geometry, words: view_mut(ring), bytes: view_mut(bytes), next: &mut next };
+    let next = rows.start * p.window.stride_h;
+    let mut rows_of_words = Rows { p, geometry, words: view_mut(ring), bytes: view_mut(bytes), next };
     let target = (&p.output, geometry.one_run);
     let buffers = (columns, view_mut::<i8>(buffer));
     tiles::run(&gemm, target, rows.clone(), &mut outside, buffers, |outside, start, columns| {
@@ -156,7 +167,7 @@ struct Rows<'a> {
     words: &'a mut [u32],
     bytes: &'a mut [i8],
     /// The first row that is not there yet, counted from the top of the padding.
-    next: &'a mut usize,
+    next: usize,
 }
 
 impl Rows<'_> {
@@ -164,17 +175,28 @@ impl Rows<'_> {
     #[inline(always)]
     fn tile(&mut self, outside: &Outside, start: Start, columns: &mut [[u32; 4]]) {
         let (w, g) = (&self.p.window, self.geometry);
+        if g.one_run || start.count < 4 || g.runs > 1 {
+            self.any_tile(outside, start, columns);
+            return;
+        }
+        self.widen_to(outside, start.y);
+        // All pixels read the same rows; of each one the word where its window begins.
+        let columns_of = [0, 1, 2, 3].map(|j| (start.x + j) * w.stride_w);
+        let at = columns_of.map(|column| g.word(column));
+        let first = (start.y * w.stride_h).checked_rem(g.rows).unwrap_or(0);
+        let walk = Walk { rows: g.rows, stride: g.words, first, step: w.dilation_h, count: w.height };
+        interleave(self.words, walk, &at, g.run, columns);
+    }
+
+    /// Tiles over several rows, of fewer than four pixels, or with a run for each kernel column.
+    #[inline(never)]
+    fn any_tile(&mut self, outside: &Outside, start: Start, columns: &mut [[u32; 4]]) {
+        let (w, g) = (&self.p.window, self.geometry);
         let below = start.x.checked_div(self.p.output.width).unwrap_or(0);
         let (mut y, mut x) = (start.y + below, start.x - below * self.p.output.width);
-        // Of each pixel the row of the ring and the word in it where the window begins.
-        let mut at = [(0, 0); 4];
-        for (j, at) in at.iter_mut().enumerate() {
-            let column = x * w.stride_w;
-            let word = match g.columns {
-                true => (column & 1) * g.phase + column / 2,
-                false => column * g.depth,
-            };
-            *at = (y * w.stride_h, word);
+        let mut pixels = [(0, 0); 4];
+        for (j, pixel) in pixels.iter_mut().enumerate() {
+            *pixel = (y * w.stride_h, g.word(x * w.stride_w));
             if j + 1 < start.count {
                 x += 1;
                 if x == self.p.output.width {
@@ -182,21 +204,29 @@ impl Rows<'_> {
                 }
             }
         }
-        let [_, _, _, (last, _)] = at;
-        let end = last + w.height.saturating_sub(1) * w.dilation_h;
-        while *self.next <= end {
-            self.widen(outside);
-        }
+        self.widen_to(outside, y);
         let mut columns = columns.chunks_exact_mut(g.run.max(1));
         for ky in 0..w.height {
-            let from = at.map(|(row, word)| {
-                let row = (row + ky * w.dilation_h).checked_rem(g.rows).unwrap_or(0);
-                row * g.words + word
-            });
             for kx in 0..g.runs {
+                // The whole ring as one row, so that each pixel may have its own.
+                let at = pixels.map(|(row, word)| {
+                    let row = (row + ky * w.dilation_h).checked_rem(g.rows).unwrap_or(0);
+                    row * g.words + word + kx * w.dilation_w * g.depth
+                });
                 let Some(columns) = columns.next() else { return };
-                interleave(self.words, from.map(|at| at + kx * w.dilation_w * g.depth), columns);
+                let walk = Walk { rows: 1, stride: self.words.len(), first: 0, step: 1, count: 1 };
+                interleave(self.words, walk, &at, g.run, columns);
             }
+        }
+    }
+
+    /// Widens all rows that output row `y` reads.
+    #[inline(always)]
+    fn widen_to(&mut self, outside: &Outside, y: usize) {
+        let w = &self.p.window;
+        let end = y * w.stride_h + w.height.saturating_sub(1) * w.dilation_h;
+        while self.next <= end {
+            self.widen(outside);
         }
     }
 
@@ -204,8 +234,8 @@ impl Rows<'_> {
     #[inline(never)]
     fn widen(&mut self, outside: &Outside) {
         let (p, w, g) = (self.p, &self.p.window, self.geometry);
-        let padded = *self.next;
-        *self.next += 1;
+        let padded = self.next;
+        self.next += 1;
         // A stride beyond the kernel's height leaves rows that no window reads.
         let read = |ky: usize| {
             padded >= ky * w.dilation_h && (padded - ky * w.dilation_h).is_multiple_of(w.stride_h)
@@ -217,37 +247,44 @@ impl Rows<'_> {
         let Some(to) = self.words.get_mut(from..).and_then(|words| words.get_mut(..g.words)) else { return };
         let row = padded.checked_sub(w.pad_top).filter(|&row| row < p.input.height);
         let Some(row) = row else {
-            to.fill(both_halves(p.input_zero_point));
+            fill(Some(to), both_halves(p.input_zero_point));
             return;
         };
         let left = w.pad_left.min(g.reach);
         let inside = p.input.width.min(g.reach - left);
         if g.columns {
             let Some(bytes) = self.bytes.get_mut(..g.reach) else { return };
-            bytes.fill(p.input_zero_point);
-            let Some(middle) = bytes.get_mut(left..left + inside) else { return };
-            copy(outside, p.input.row(row), p.input.layout.col, middle);
+            let (before, rest) = bytes.split_at_mut_checked(left).unwrap_or_default();
+            let (middle, after) = rest.split_at_mut_checked(inside).unwrap_or_default();
+            for byte in before.iter_mut().chain(after) {
+                *byte = p.input_zero_point;
+                rolled();
+            }
+            copy_rows((outside.get(p.input.row(row), inside), 0), (middle, 0), 1, inside);
             for (phase, to) in to.chunks_exact_mut(g.phase.max(1)).enumerate() {
                 bytes_to_pairs(bytes.get(phase..).unwrap_or(&[]), to);
             }
             return;
         }
         let pad = both_halves(p.input_zero_point);
-        to.iter_mut().take(left * g.depth).for_each(|word| *word = pad);
-        to.iter_mut().skip((left + inside) * g.depth).for_each(|word| *word = pad);
-        let Some(middle) = to.get_mut(left * g.depth..(left + inside) * g.depth) else { return };
+        let (before, after) = (left * g.depth, (left + inside) * g.depth);
+        fill(to.get_mut(..before), pad);
+        fill(to.get_mut(after..), pad);
         for pair in 0..g.depth {
-            let plane = |c: usize| p.input.row(row) + c.min(p.input.channels - 1) * p.input.layout.chan;
-            let (a, b) = (plane(2 * pair), plane(2 * pair + 1));
-            let to = middle.get_mut(pair..).unwrap_or(&mut []);
-            if p.input.layout.col == 1 {
-                planes_to_row(outside.get(a, inside), outside.get(b, inside), to, g.depth);
-            } else {
-                for (x, word) in to.iter_mut().step_by(g.depth).enumerate() {
-                    let at = x * p.input.layout.col;
-                    *word = halves(outside.byte(a + at), outside.byte(b + at));
-                }
-            }
+            let plane = |c: usize| {
+                let at = p.input.row(row) + c.min(p.input.channels - 1) * p.input.layout.chan;
+                outside.get(at, inside)
+            };
+            let to = to.get_mut(before + pair..after).unwrap_or(&mut []);
+            planes_to_row(plane(2 * pair), plane(2 * pair + 1), to, g.depth);
         }
+    }
+}
+
+#[inline(never)]
+fn fill(words: Option<&mut [u32]>, value: u32) {
+    for word in words.into_iter().flatten() {
+        *word = value;
+        rolled();
     }
 }

@@ -4,9 +4,9 @@
 //! once a strip, and no kernel knows them.
 
 use super::dw3x3::{self, Plane};
-use super::gather::{copy, copy_rows};
+use super::gather::copy_rows;
 use super::outside::{self, Outside};
-use super::tiles;
+use super::tiles::{self, planar};
 use super::words::{even, mac, odd, word};
 use crate::{Block, Image, Window, requantize, view_mut};
 use core::ops::Range;
@@ -88,6 +88,9 @@ impl DepthwiseConv2dI8Dsp {
         if self.window.dilation_w != 1 {
             return Err("depthwise_conv2d_i8_dsp: columns cannot be dilated");
         }
+        if !planar(&self.input) || !planar(&self.output) {
+            return Err("depthwise_conv2d_i8_dsp: the pixels of a row must be contiguous");
+        }
         if !self.input.fits(1, arena) || !self.output.fits(1, arena) {
             return Err("depthwise_conv2d_i8_dsp: image outside of the arena");
         }
@@ -110,112 +113,121 @@ pub fn depthwise_conv2d_i8_dsp(
     filter: &DepthwiseFilterDsp,
 ) {
     let Some((scratch, mut outside)) = outside::split(mem, p.scratch, p.scratch_len()) else { return };
-    let plane = view_mut::<i8>(scratch);
+    let (plane, stride) = (view_mut::<i8>(scratch), p.stride());
+    // Rows of a ring that wraps do not follow each other: those are copied, or computed, one by one.
+    let whole = p.input.ring >= p.input.height && p.output.ring >= p.output.height;
+    let words = p.words();
+    let strip = if whole { p.strip() } else { 1 };
     let mut y = rows.start;
     while y < rows.end {
-        let strip = y..rows.end.min(y + p.strip());
+        let strip = y..rows.end.min(y + strip);
         y = strip.end;
         plane.fill(p.input_zero_point);
-        let mut weights = filter.weights.chunks_exact(p.words().max(1));
+        let copy = Copy::new(p, stride, &strip);
+        let mut weights = filter.weights.chunks_exact(words.max(1));
         let mut channels = filter.channels.as_chunks::<2>().0.iter();
-        for channel in 0..p.input.channels {
-            copy_plane(&outside, p, strip.clone(), channel, plane);
-            for c in channel * p.depth_multiplier..(channel + 1) * p.depth_multiplier {
-                let (Some(weights), Some(&[bias, multiplier])) = (weights.next(), channels.next()) else {
-                    return;
-                };
-                let channel = Channel { c, weights, bias, multiplier };
-                channel.run(&mut outside, p, strip.clone(), plane);
+        let (mut input, mut output) = (0, p.output.row(strip.start));
+        let out_len = (strip.len() - 1) * p.output.layout.row + p.output.width;
+        for _ in 0..p.input.channels {
+            copy.run(&outside, input, plane);
+            input += p.input.layout.chan;
+            for _ in 0..p.depth_multiplier {
+                let (Some(weights), Some(channel)) = (weights.next(), channels.next()) else { return };
+                let out = outside.get_mut(output, out_len);
+                output += p.output.layout.chan;
+                channel_of(p, (plane, stride), (weights, *channel), out, strip.len());
             }
         }
     }
     tiles::clamp(&mut outside, &p.output, rows, p.min, p.max);
 }
 
-/// Copies what a strip reads of one input channel; the borders are there.
-#[inline(always)]
-fn copy_plane(
-    outside: &Outside,
-    p: &DepthwiseConv2dI8Dsp,
-    strip: Range<usize>,
-    channel: usize,
-    plane: &mut [i8],
-) {
-    let (w, stride) = (&p.window, p.stride());
-    // Padded rows of the strip, and those of them that the image has.
-    let first = strip.start * w.stride_h;
-    let from = first.max(w.pad_top);
-    let to = (first + p.padded_rows(strip.len())).min(w.pad_top + p.input.height);
-    let columns = p.input.width.min(stride.saturating_sub(w.pad_left));
-    let Some(n) = to.checked_sub(from).filter(|&n| n > 0) else { return };
-    let Some(plane) = plane.get_mut((from - first) * stride + w.pad_left..) else { return };
-    let at = |row: usize| p.input.row(row) + channel * p.input.layout.chan;
-    if p.input.layout.col == 1 && p.input.ring >= p.input.height {
-        let source = outside.get(at(from - w.pad_top), (n - 1) * p.input.layout.row + columns);
-        copy_rows((source, p.input.layout.row), (plane, stride), n, columns);
-    } else {
-        for (row, to) in plane.chunks_mut(stride.max(1)).enumerate().take(n) {
-            let Some(to) = to.get_mut(..columns) else { return };
-            copy(outside, at(from - w.pad_top + row), p.input.layout.col, to);
-        }
-    }
+/// The copy of what a strip reads of an input channel.
+struct Copy<'a> {
+    p: &'a DepthwiseConv2dI8Dsp,
+    /// Rows of the input, and the padded row of the first of them.
+    rows: Range<usize>,
+    to: usize,
+    columns: usize,
+    /// Bytes of a padded row.
+    stride: usize,
 }
 
-/// An output channel.
-struct Channel<'a> {
-    c: usize,
-    weights: &'a [u32],
-    bias: i32,
-    multiplier: i32,
-}
-
-impl Channel<'_> {
-    #[inline(always)]
-    fn run(&self, outside: &mut Outside, p: &DepthwiseConv2dI8Dsp, strip: Range<usize>, plane: &[i8]) {
+impl<'a> Copy<'a> {
+    fn new(p: &'a DepthwiseConv2dI8Dsp, stride: usize, strip: &Range<usize>) -> Copy<'a> {
         let w = &p.window;
-        let small = w.height == 3 && w.width == 3 && w.dilation_h == 1;
-        if dw3x3::FAST && small && w.stride_h == w.stride_w && w.stride_w <= 2 && p.output.layout.col == 1 {
-            // Rows of a ring lie apart.
-            let whole = p.output.ring >= p.output.height;
-            let rows = if whole { strip.len() } else { 1 };
-            for (i, y) in strip.step_by(rows.max(1)).enumerate() {
-                let at = p.output.row(y) + self.c * p.output.layout.chan;
-                let out = outside.get_mut(at, (rows - 1) * p.output.layout.row + p.output.width);
-                let values = plane.get(i * w.stride_h * p.stride()..).unwrap_or(&[]);
-                let plane = Plane { values, stride: p.stride(), step: w.stride_w };
-                dw3x3::run(self.tables(p), &plane, out, (rows, p.output.width, p.output.layout.row));
-            }
+        // Padded rows of the strip, and those of them that the image has.
+        let first = strip.start * w.stride_h;
+        let from = first.max(w.pad_top);
+        let to = (first + p.padded_rows(strip.len())).min(w.pad_top + p.input.height).max(from);
+        let columns = p.input.width.min(stride.saturating_sub(w.pad_left));
+        let rows = from - w.pad_top..to - w.pad_top;
+        Copy { p, rows, to: (from - first) * stride + w.pad_left, columns, stride }
+    }
+
+    /// Copies the channel that begins `channel` elements behind the first one; the borders are there.
+    #[inline(always)]
+    fn run(&self, outside: &Outside, channel: usize, plane: &mut [i8]) {
+        let (step, stride) = (self.p.input.layout.row, self.stride);
+        let Some(to) = plane.get_mut(self.to..) else { return };
+        if self.p.input.ring >= self.p.input.height {
+            let n = self.rows.len();
+            let len = n.saturating_sub(1) * step + self.columns;
+            let from = outside.get(self.p.input.row(self.rows.start) + channel, len);
+            copy_rows((from, step), (to, stride), n, self.columns);
         } else {
-            self.any(outside, p, strip, plane);
+            for (row, to) in self.rows.clone().zip(to.chunks_mut(stride.max(1))) {
+                let from = outside.get(self.p.input.row(row) + channel, self.columns);
+                copy_rows((from, 0), (to, 0), 1, self.columns);
+            }
         }
     }
+}
 
-    fn tables(&self, p: &DepthwiseConv2dI8Dsp) -> (&[u32], i32, i32, i32) {
-        (self.weights, self.bias, self.multiplier, p.output_zero_point as i32)
+/// One output channel of a strip.
+#[inline(always)]
+fn channel_of(
+    p: &DepthwiseConv2dI8Dsp,
+    (plane, stride): (&[i8], usize),
+    (weights, [bias, multiplier]): (&[u32], [i32; 2]),
+    out: &mut [i8],
+    rows: usize,
+) {
+    let (w, zero_point) = (&p.window, p.output_zero_point as i32);
+    let size = (rows, p.output.width, p.output.layout.row);
+    let small = w.height == 3 && w.width == 3 && w.dilation_h == 1;
+    if dw3x3::FAST && small && w.stride_h == w.stride_w && w.stride_w <= 2 {
+        let plane = Plane { values: plane, stride, step: w.stride_w };
+        dw3x3::run((weights, bias, multiplier, zero_point), &plane, out, size);
+    } else {
+        any_window(p, (plane, stride), (weights, [bias, multiplier]), out);
     }
+}
 
-    /// Any kernel: four columns of a kernel row at a time.
-    #[inline(never)]
-    fn any(&self, outside: &mut Outside, p: &DepthwiseConv2dI8Dsp, strip: Range<usize>, plane: &[i8]) {
-        let (w, stride) = (&p.window, p.stride());
-        let quads = w.width.div_ceil(4);
-        for (i, y) in strip.enumerate() {
-            for x in 0..p.output.width {
-                let mut acc = self.bias;
-                let mut weights = self.weights.as_chunks::<2>().0.iter();
-                for ky in 0..w.height {
-                    let at = (i * w.stride_h + ky * w.dilation_h) * stride + x * w.stride_w;
-                    let row = plane.get(at..).and_then(|row| row.get(..quads * 4)).unwrap_or(&[]);
-                    for (&bytes, &[a, b]) in row.as_chunks::<4>().0.iter().zip(&mut weights) {
-                        let bytes = word(bytes);
-                        acc = mac(odd(bytes), b, mac(even(bytes), a, acc));
-                    }
-                }
-                let q = requantize(acc, self.multiplier, 0).wrapping_add(p.output_zero_point as i32);
-                if let [to] = outside.get_mut(p.output.at(y, x, self.c), 1) {
-                    *to = q.clamp(-128, 127) as i8;
+/// Any kernel: four columns of a kernel row at a time.
+#[inline(never)]
+fn any_window(
+    p: &DepthwiseConv2dI8Dsp,
+    (plane, stride): (&[i8], usize),
+    (weights, [bias, multiplier]): (&[u32], [i32; 2]),
+    out: &mut [i8],
+) {
+    let (w, columns) = (&p.window, p.window.width.next_multiple_of(4));
+    for (i, row) in out.chunks_mut(p.output.layout.row.max(1)).enumerate() {
+        for (x, to) in row.iter_mut().take(p.output.width).enumerate() {
+            let mut acc = bias;
+            let mut at = i * w.stride_h * stride + x * w.stride_w;
+            let mut weights = weights.as_chunks::<2>().0.iter();
+            for _ in 0..w.height {
+                let row = plane.get(at..).and_then(|row| row.get(..columns)).unwrap_or(&[]);
+                at += w.dilation_h * stride;
+                for (&bytes, &[a, b]) in row.as_chunks::<4>().0.iter().zip(&mut weights) {
+                    let bytes = word(bytes);
+                    acc = mac(odd(bytes), b, mac(even(bytes), a, acc));
                 }
             }
+            let q = requantize(acc, multiplier, 0).wrapping_add(p.output_zero_point as i32);
+            *to = q.clamp(-128, 127) as i8;
         }
     }
 }

@@ -37,7 +37,7 @@ pub(super) struct Gemm<'a> {
 impl Gemm<'_> {
     /// `out[c * plane + p]` for every channel `c` and the pixels `p` of 0 to 3, from columns `x` of two taps a word. Nothing
     /// is written when the lengths do not fit.
-    #[inline(never)]
+    #[inline(always)]
     pub fn run(&self, x: &[[u32; 4]], out: &mut [i8], plane: usize) {
         let even = self.channels / 2;
         self.pairs(x, 0, even, out, plane);
@@ -51,7 +51,7 @@ impl Gemm<'_> {
         }
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn pairs(&self, x: &[[u32; 4]], first: usize, count: usize, out: &mut [i8], plane: usize) {
         let words = x.len();
         let weights = self.filter.weights.get(first * words..).and_then(|w| w.get(..count * words));

@@ -44,10 +44,4 @@ impl Outside<'_> {
         };
         side.and_then(|side| side.get_mut(..len)).unwrap_or(&mut [])
     }
-
-    /// The byte at `at`.
-    #[inline(always)]
-    pub fn byte(&self, at: usize) -> i8 {
-        self.get(at, 1).first().copied().unwrap_or(0)
-    }
 }

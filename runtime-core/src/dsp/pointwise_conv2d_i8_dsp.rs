@@ -2,8 +2,7 @@
 
 use super::gather::planes_to_columns;
 use super::gemm::Gemm;
-use super::tiles::{self, Start, buffer_len, flat};
-use super::words::halves;
+use super::tiles::{self, flat, planar};
 use super::{FilterDsp, outside};
 use crate::{Block, Image, view_mut};
 use core::ops::Range;
@@ -28,6 +27,11 @@ pub struct PointwiseConv2dI8Dsp {
 }
 
 impl PointwiseConv2dI8Dsp {
+    /// Whether all pixels are one run; otherwise every row is one.
+    const fn one_run(&self) -> bool {
+        flat(&self.input) && flat(&self.output)
+    }
+
     /// Words of weights for a pair of output channels.
     const fn words(&self) -> usize {
         self.input.channels.div_ceil(2)
@@ -35,13 +39,19 @@ impl PointwiseConv2dI8Dsp {
 
     /// Bytes of scratch.
     pub const fn scratch_len(&self) -> usize {
-        16 * self.words() + buffer_len(&self.output)
+        16 * self.words()
     }
 
     /// Whether images, tables and scratch fit together in `arena` bytes.
     pub const fn check(&self, filter: &FilterDsp, arena: usize) -> Result<(), &'static str> {
         if self.input.height != self.output.height || self.input.width != self.output.width {
             return Err("pointwise_conv2d_i8_dsp: input and output differ in rows or columns");
+        }
+        if !planar(&self.input) || !planar(&self.output) {
+            return Err("pointwise_conv2d_i8_dsp: the pixels of a row must be contiguous");
+        }
+        if self.input.width < 4 {
+            return Err("pointwise_conv2d_i8_dsp: rows of fewer than four pixels");
         }
         if !self.input.fits(1, arena) || !self.output.fits(1, arena) {
             return Err("pointwise_conv2d_i8_dsp: image outside of the arena");
@@ -67,46 +77,15 @@ pub fn pointwise_conv2d_i8_dsp(
     filter: &FilterDsp,
 ) {
     let Some((scratch, mut outside)) = outside::split(mem, p.scratch, p.scratch_len()) else { return };
-    let Some((columns, buffer)) = scratch.split_at_mut_checked(p.words()) else { return };
-    let columns = view_mut::<u32>(columns).as_chunks_mut::<4>().0;
+    let columns = view_mut::<u32>(scratch).as_chunks_mut::<4>().0;
     let (dual, zero_point) = (p.dual, p.output_zero_point as i32);
     let gemm = Gemm { filter, dual, zero_point, channels: p.output.channels };
-    let one_run = flat(&p.input) && flat(&p.output);
-    let words = p.input.layout.col == 1;
-    let buffers = (columns, view_mut::<i8>(buffer));
-    tiles::run(
-        &gemm,
-        (&p.output, one_run),
-        rows.clone(),
-        &mut outside,
-        buffers,
-        |outside, start, columns| {
-            let at = p.input.row(start.y) + start.x * p.input.layout.col;
-            if words && start.count == 4 {
-                let plane = p.input.layout.chan;
-                let source = outside.get(at, (p.input.channels - 1) * plane + 4);
-                planes_to_columns(source, plane, p.input.channels, columns);
-            } else {
-                byte_by_byte(outside, p, (at, start), columns);
-            }
-        },
-    );
+    let target = (&p.output, p.one_run());
+    let plane = p.input.layout.chan;
+    let len = p.input.channels.saturating_sub(1) * plane + 4;
+    tiles::run(&gemm, target, rows.clone(), &mut outside, (columns, &mut []), |outside, start, columns| {
+        let source = outside.get(p.input.row(start.y) + start.x, len);
+        planes_to_columns(source, plane, p.input.channels, columns);
+    });
     tiles::clamp(&mut outside, &p.output, rows, p.min, p.max);
-}
-
-/// The columns of pixels that are no words in memory.
-fn byte_by_byte(
-    outside: &outside::Outside,
-    p: &PointwiseConv2dI8Dsp,
-    (at, start): (usize, Start),
-    columns: &mut [[u32; 4]],
-) {
-    let last = p.input.channels - 1;
-    for (pair, column) in columns.iter_mut().enumerate() {
-        for (j, word) in column.iter_mut().enumerate() {
-            let at = at + j.min(start.count - 1) * p.input.layout.col;
-            let byte = |c: usize| outside.byte(at + c.min(last) * p.input.layout.chan);
-            *word = halves(byte(2 * pair), byte(2 * pair + 1));
-        }
-    }
 }

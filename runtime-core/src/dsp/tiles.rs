@@ -2,6 +2,7 @@
 
 use super::gemm::Gemm;
 use super::outside::Outside;
+use super::words::rolled;
 use crate::Image;
 use core::ops::Range;
 
@@ -10,14 +11,14 @@ pub(super) const fn flat(image: &Image) -> bool {
     image.layout.col == 1 && image.layout.row == image.width && image.ring >= image.height
 }
 
-/// Bytes for the outputs of one tile, where they cannot be stored as words: multiple of 16.
-pub(super) const fn buffer_len(output: &Image) -> usize {
-    if direct(output) { 0 } else { (4 * output.channels).next_multiple_of(16) }
+/// Whether the pixels of a row lie one after the other, in each channel. The kernels want that of input and output.
+pub(super) const fn planar(image: &Image) -> bool {
+    image.layout.col == 1 || image.width == 1
 }
 
-/// Whether four neighbouring pixels of a channel are a word in memory. Short rows are stored byte by byte.
-const fn direct(output: &Image) -> bool {
-    output.layout.col == 1 && output.width >= 4
+/// Bytes for the outputs of one tile, a multiple of 16, where a run may be shorter than a tile.
+pub(super) const fn buffer_len(output: &Image) -> usize {
+    if output.width >= 4 { 0 } else { (4 * output.channels).next_multiple_of(16) }
 }
 
 /// Where a tile of pixels begins: column `x` counts on over the rows of flat images.
@@ -51,28 +52,27 @@ pub(super) fn run(
             // The last tile of a run overlaps the one before it.
             let start = Start { y, x: x.min(length.saturating_sub(4)), count: length.min(4) };
             gather(outside, start, columns);
-            let at = output.row(y) + start.x * output.layout.col;
-            let plane = output.layout.chan;
-            if start.count == 4 && output.layout.col == 1 {
+            let (at, plane) = (output.row(y) + start.x, output.layout.chan);
+            if start.count == 4 {
                 let out = outside.get_mut(at, (output.channels - 1) * plane + 4);
                 gemm.run(columns, out, plane);
             } else {
                 gemm.run(columns, buffer, 4);
-                store(outside, output, (at, start.count), buffer);
+                let buffer = buffer.get(..4 * output.channels).unwrap_or(&[]);
+                store(outside, (at, plane), start.count, buffer);
             }
             x += 4;
         }
     }
 }
 
-/// Stores the outputs of a tile byte by byte.
+/// Stores the outputs of a tile that is not whole.
 #[inline(never)]
-fn store(outside: &mut Outside, output: &Image, (at, count): (usize, usize), values: &[i8]) {
-    for (c, values) in values.as_chunks::<4>().0.iter().take(output.channels).enumerate() {
-        for (p, &value) in values.iter().take(count).enumerate() {
-            if let [to] = outside.get_mut(at + p * output.layout.col + c * output.layout.chan, 1) {
-                *to = value;
-            }
+fn store(outside: &mut Outside, (at, plane): (usize, usize), count: usize, values: &[i8]) {
+    for (c, values) in values.as_chunks::<4>().0.iter().enumerate() {
+        for (to, &value) in outside.get_mut(at + c * plane, count).iter_mut().zip(values) {
+            *to = value;
+            rolled();
         }
     }
 }
@@ -85,10 +85,9 @@ pub(super) fn clamp(outside: &mut Outside, output: &Image, rows: Range<usize>, m
     }
     for y in rows {
         for c in 0..output.channels {
-            for x in 0..output.width {
-                if let [value] = outside.get_mut(output.at(y, x, c), 1) {
-                    *value = (*value).max(min).min(max);
-                }
+            for value in outside.get_mut(output.row(y) + c * output.layout.chan, output.width) {
+                *value = (*value).max(min).min(max);
+                rolled();
             }
         }
     }

@@ -16,6 +16,17 @@ macro_rules! cpu {
 #[cfg(kiln_kernels = "dsp")]
 pub(crate) use cpu;
 
+/// LLVM unrolls no loop that holds this: for the loops that are not worth their code.
+#[inline(always)]
+pub(super) fn rolled() {
+    #[cfg(kiln_kernels = "dsp")]
+    #[allow(unsafe_code)]
+    // SAFETY: no instruction at all.
+    unsafe {
+        core::arch::asm!("", options(nomem, nostack, preserves_flags));
+    }
+}
+
 /// Bytes 0 and 2 of a word, sign-extended to halves.
 #[inline(always)]
 pub(super) fn even(word: u32) -> u32 {

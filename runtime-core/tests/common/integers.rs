@@ -226,40 +226,49 @@ pub fn kernels(visit: &mut impl Visit) {
 
 /// The kernels for cores with the DSP extension; any words are weights.
 pub fn dsp(visit: &mut impl Visit) {
-    visit.case(Case::<i8, i8>::windowed("conv2d_i8_dsp", |mem, input, output, rows| {
-        let p = Conv2dI8Dsp {
-            input,
-            output,
-            window: WINDOW,
-            dual: true,
-            input_zero_point: ZP_X,
-            output_zero_point: ZP_Y,
-            min: MIN,
-            max: MAX,
-            scratch: SCRATCH,
-        };
-        let (weights, pairs) = (table(8, 2 * 12), [3, -70_000, 1 << 18, 1 << 27, 900, 5, 1 << 17, 1 << 28]);
-        let filter = FilterDsp { weights: &weights, pairs: &pairs };
-        assert_eq!(p.check(&filter, ARENA), Ok(()));
-        conv2d_i8_dsp(mem, &p, rows, &filter);
-    }));
-    visit.case(Case::<i8, i8>::pointwise("pointwise_conv2d_i8_dsp", |mem, input, output, rows| {
-        let p = PointwiseConv2dI8Dsp {
-            input,
-            output,
-            dual: false,
-            output_zero_point: ZP_Y,
-            min: MIN,
-            max: MAX,
-            scratch: SCRATCH,
-        };
-        let (weights, pairs) = (table(9, 2 * 2), [3, -70_000, 1 << 24, 1 << 23, 900, 5, 1 << 25, 1 << 24]);
-        let filter = FilterDsp { weights: &weights, pairs: &pairs };
-        assert_eq!(p.check(&filter, ARENA), Ok(()));
-        pointwise_conv2d_i8_dsp(mem, &p, rows, &filter);
-    }));
+    visit.case(Case::<i8, i8> {
+        planar: true,
+        ..Case::windowed("conv2d_i8_dsp", |mem, input, output, rows| {
+            let p = Conv2dI8Dsp {
+                input,
+                output,
+                window: WINDOW,
+                dual: true,
+                input_zero_point: ZP_X,
+                output_zero_point: ZP_Y,
+                min: MIN,
+                max: MAX,
+                scratch: SCRATCH,
+            };
+            let (weights, pairs) =
+                (table(8, 2 * 12), [3, -70_000, 1 << 18, 1 << 27, 900, 5, 1 << 17, 1 << 28]);
+            let filter = FilterDsp { weights: &weights, pairs: &pairs };
+            assert_eq!(p.check(&filter, ARENA), Ok(()));
+            conv2d_i8_dsp(mem, &p, rows, &filter);
+        })
+    });
+    visit.case(Case::<i8, i8> {
+        planar: true,
+        ..Case::pointwise("pointwise_conv2d_i8_dsp", |mem, input, output, rows| {
+            let p = PointwiseConv2dI8Dsp {
+                input,
+                output,
+                dual: false,
+                output_zero_point: ZP_Y,
+                min: MIN,
+                max: MAX,
+                scratch: SCRATCH,
+            };
+            let (weights, pairs) =
+                (table(9, 2 * 2), [3, -70_000, 1 << 24, 1 << 23, 900, 5, 1 << 25, 1 << 24]);
+            let filter = FilterDsp { weights: &weights, pairs: &pairs };
+            assert_eq!(p.check(&filter, ARENA), Ok(()));
+            pointwise_conv2d_i8_dsp(mem, &p, rows, &filter);
+        })
+    });
     visit.case(Case::<i8, i8> {
         output: (5, 7, 8),
+        planar: true,
         ..Case::windowed("depthwise_conv2d_i8_dsp", |mem, input, output, rows| {
             let p = DepthwiseConv2dI8Dsp {
                 input,

@@ -113,6 +113,8 @@ pub struct Case<A, B> {
     pub window: Option<Window>,
     /// Whether the values of an input row must be contiguous.
     pub dense: bool,
+    /// Whether the pixels of a row must be contiguous, in input and output.
+    pub planar: bool,
     /// Whether the output may lie over the input.
     pub overlay: bool,
     /// Checks the parameters and runs the kernel.
@@ -125,7 +127,7 @@ impl<A: Element, B: Element> Case<A, B> {
     pub fn pointwise(name: &'static str, run: fn(&mut [Block], Image, Image, Range<usize>)) -> Self {
         let (input, output) = ((5, 7, 4), (5, 7, 4));
         let elements = core::marker::PhantomData;
-        Case { name, input, output, window: None, dense: false, overlay: false, run, elements }
+        Case { name, input, output, window: None, dense: false, planar: false, overlay: false, run, elements }
     }
 
     /// A kernel that slides [`WINDOW`] over the input.
@@ -160,9 +162,19 @@ impl<A: Element, B: Element> Case<A, B> {
         image::<B>(OUTPUT, self.output, order)
     }
 
-    /// The layout that suits every kernel, those of dense layers included.
+    /// A layout that the kernel takes: dense layers want interleaved values.
     pub fn plain(&self) -> Order {
-        Order::Interleaved
+        if self.planar { Order::Planar } else { Order::Interleaved }
+    }
+
+    /// Whether the kernel takes input in this layout.
+    pub fn reads(&self, order: Order) -> bool {
+        (!self.dense || order == Order::Interleaved) && self.writes(order)
+    }
+
+    /// Whether the kernel takes output in this layout.
+    pub fn writes(&self, order: Order) -> bool {
+        !self.planar || order != Order::Interleaved
     }
 }
 
