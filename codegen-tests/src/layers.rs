@@ -167,7 +167,8 @@ fn push_conv(
     output: (usize, usize, usize),
     window: Window,
 ) {
-    let groups = if random.one_in(5) && input.2 % 2 == 0 && output.2 % 2 == 0 { 2 } else { 1 };
+    let groups =
+        if random.one_in(5) && input.2.is_multiple_of(2) && output.2.is_multiple_of(2) { 2 } else { 1 };
     // An interleaved image is one of a single channel to fast kernels, but the channels of a group are not neighbours there.
     let form = if groups == 1 && window.dilation_w == 1 { Form::Any } else { Form::Planar };
     let (input, output) = (image(random, input, form), image(random, output, Form::Dense));

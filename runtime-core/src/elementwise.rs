@@ -3,6 +3,21 @@
 use crate::{Block, Image, Plain, view, view_mut};
 use core::ops::Range;
 
+/// Whether rows follow each other without a gap, so that some of them are one long row.
+#[inline(always)]
+fn gapless(image: &Image) -> bool {
+    image.layout.row == image.width * image.layout.col && image.ring >= image.height
+}
+
+/// Rows and their width, or one long row in the place of several.
+#[inline(always)]
+fn merged(rows: Range<usize>, width: usize, gapless: bool) -> (Range<usize>, usize) {
+    match gapless {
+        true => (rows.start..rows.end.min(rows.start + 1), rows.len() * width),
+        false => (rows, width),
+    }
+}
+
 /// `output = f(input)` at every position of the output rows. The input may broadcast by strides of 0.
 #[inline(always)]
 pub(crate) fn map<A: Plain, B: Plain>(
@@ -12,13 +27,16 @@ pub(crate) fn map<A: Plain, B: Plain>(
     rows: Range<usize>,
     f: impl Fn(A) -> B,
 ) {
+    let (rows, width) = merged(rows, output.width, gapless(input) && gapless(output));
     for y in rows {
         for c in 0..output.channels {
-            for x in 0..output.width {
-                let value = view::<A>(mem).get(input.at(y, x, c)).copied().unwrap_or_default();
-                if let Some(to) = view_mut::<B>(mem).get_mut(output.at(y, x, c)) {
+            let (mut from, mut to) = (input.at(y, 0, c), output.at(y, 0, c));
+            for _ in 0..width {
+                let value = view::<A>(mem).get(from).copied().unwrap_or_default();
+                if let Some(to) = view_mut::<B>(mem).get_mut(to) {
                     *to = f(value);
                 }
+                (from, to) = (from + input.layout.col, to + output.layout.col);
             }
         }
     }
@@ -34,15 +52,33 @@ pub(crate) fn zip<T: Plain>(
     f: impl Fn(T, T) -> T,
 ) {
     let mem = view_mut::<T>(mem);
+    let (rows, n) = merged(rows, output.width, gapless(a) && gapless(b) && gapless(output));
+    let contiguous = a.layout.col == 1 && b.layout.col == 1 && output.layout.col == 1 && table.is_empty();
     for y in rows {
         for c in 0..output.channels {
-            for x in 0..output.width {
-                let left = mem.get(a.at(y, x, c)).copied().unwrap_or_default();
-                let from = if table.is_empty() { &*mem } else { table };
-                let right = from.get(b.at(y, x, c)).copied().unwrap_or_default();
-                if let Some(to) = mem.get_mut(output.at(y, x, c)) {
-                    *to = f(left, right);
+            let (mut left, mut right, mut to) = (a.at(y, 0, c), b.at(y, 0, c), output.at(y, 0, c));
+            if contiguous && left == to {
+                if let Ok([to, right]) = mem.get_disjoint_mut([to..to + n, right..right + n]) {
+                    to.iter_mut().zip(right).for_each(|(to, right)| *to = f(*to, *right));
+                    continue;
                 }
+            } else if contiguous {
+                let ranges = [to..to + n, left..left + n, right..right + n];
+                if let Ok([to, left, right]) = mem.get_disjoint_mut(ranges) {
+                    for ((to, left), right) in to.iter_mut().zip(left).zip(right) {
+                        *to = f(*left, *right);
+                    }
+                    continue;
+                }
+            }
+            for _ in 0..n {
+                let from = if table.is_empty() { &*mem } else { table };
+                let second = from.get(right).copied().unwrap_or_default();
+                let first = mem.get(left).copied().unwrap_or_default();
+                if let Some(to) = mem.get_mut(to) {
+                    *to = f(first, second);
+                }
+                (left, right, to) = (left + a.layout.col, right + b.layout.col, to + output.layout.col);
             }
         }
     }
