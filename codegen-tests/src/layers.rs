@@ -234,7 +234,7 @@ fn dense(layers: &mut Layers, random: &mut Random, size: usize) {
         (random.range(1, 3), random.range(1, (size / 3).min(150)), random.range(1, 13));
     let layout = Layout { row: features, col: features, chan: 1 };
     let input = Image { offset: 0, height: rows, width: 1, channels: features, layout, ring: rows };
-    let output = image(random, (rows, 1, outputs), Form::Any);
+    let output = image(random, (rows, 1, outputs), Form::Dense);
     let q = quantization(random);
     let p = FullyConnectedI8 { input, output, output_zero_point: q.1, min: q.2, max: q.3 };
     push(layers, random, Kernel::FullyConnectedI8(p), features);

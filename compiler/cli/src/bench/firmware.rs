@@ -29,7 +29,8 @@ pub fn build(models: &[BenchModel], options: &BenchOptions, board: &Board) -> Re
     let names: Vec<String> = models.iter().map(|model| program_name(model, options)).collect();
     let baseline = format!("baseline_o{}", options.opt_level);
     let source = folder.join(format!("firmware_{}", hash(&[names.join(" ").as_bytes()])));
-    let script = source.join("link.x");
+    // Its path is a flag of the compiler: one path for all models, so that `core` is built once.
+    let script = folder.join("link.x");
     write(&source.join("Cargo.toml"), manifest(&names, &baseline, options).as_bytes())?;
     write(&script, LINK.replace("@FLASH@", board.flash).replace("@RAM@", board.ram).as_bytes())?;
     write(&source.join("src/lib.rs"), LIB.as_bytes())?;
