@@ -7,6 +7,7 @@ use kiln_cli::toolchain::{Toolchain, find_program};
 use kiln_compiler::driver::{self, Artifact, Options};
 use kiln_compiler::program;
 use kiln_compiler::tensor::{ElemType, Tensor};
+use serde_json::json;
 use std::path::Path;
 
 fn compile(path: &Path, name: &str, target: &str) -> Artifact {
@@ -52,6 +53,31 @@ fn firmware(target: &str, models: &[(Artifact, Vec<Tensor>)]) -> Vec<BenchResult
     results
 }
 
+/// Compares figures with those of the repository, `bench/TARGET.json`: none may grow by more than 2 %. With
+/// `KILN_UPDATE_FIGURES` set, writes them.
+fn check_figures(target: &str, names: &[&str], results: &[BenchResult]) {
+    let path = format!("{}/bench/{target}.json", env!("CARGO_MANIFEST_DIR"));
+    let figures = |result: &BenchResult| {
+        json!({
+            "instructions": result.instructions,
+            "flash_code": result.flash_code,
+            "flash_weights": result.flash_weights,
+            "ram_model": result.ram_model,
+        })
+    };
+    let fresh: serde_json::Value =
+        names.iter().zip(results).map(|(name, result)| (name.to_string(), figures(result))).collect();
+    if std::env::var_os("KILN_UPDATE_FIGURES").is_some() {
+        std::fs::write(&path, format!("{fresh:#}\n")).expect("the figures can be written");
+    }
+    let text = std::fs::read_to_string(&path).expect("the figures can be read");
+    let kept = serde_json::from_str(&text).expect("the figures are JSON");
+    let changes = bench::compare(&kept, &fresh);
+    assert_eq!(changes.len(), names.len() * 4, "{path} has every figure of every model");
+    let text: String = changes.iter().map(|change| format!("{change}\n")).collect();
+    assert!(changes.iter().all(|change| change.percent() <= 2.0), "figures that grew:\n{text}");
+}
+
 #[test]
 fn digits_give_the_hosts_bits_on_every_board() {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/models");
@@ -95,7 +121,8 @@ fn mlperf_tiny_on_a_cortex_m4() {
         let case = entry.cases().expect("it has cases").swap_remove(0);
         (compile(&entry.model(), name, BOARDS[0].target), case.inputs)
     });
-    firmware(BOARDS[0].target, &models);
+    let results = firmware(BOARDS[0].target, &models);
+    check_figures(BOARDS[0].target, &names, &results);
     for (artifact, _) in &models {
         let (ram, bound) = (artifact.report.ram, artifact.report.ram_lower_bound);
         assert!(ram * 100 <= bound * 115, "{}: {ram} bytes of RAM, {bound} would do", artifact.module);

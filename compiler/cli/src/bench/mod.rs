@@ -4,11 +4,13 @@
 //! Instructions are counted by the emulator, exactly and repeatably; code and tables are what the program has more than
 //! the same bench without a model.
 
+mod compare;
 mod elf;
 mod emulator;
 mod firmware;
 mod targets;
 
+pub use compare::{Change, compare};
 pub use targets::{BOARDS, Board};
 
 use kiln_compiler::codegen;

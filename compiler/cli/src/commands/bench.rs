@@ -8,6 +8,7 @@ use clap::Args;
 use kiln_compiler::driver::Artifact;
 use kiln_compiler::program::Step;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
@@ -32,10 +33,14 @@ pub(super) struct Bench {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Show what moved since an earlier result, as `--json` printed it
+    #[arg(long, value_name = "OLD.json", conflicts_with = "json")]
+    compare: Option<PathBuf>,
 }
 
 impl Bench {
     pub(super) fn run(self) -> Result<ExitCode, String> {
+        let old = self.compare.as_deref().map(read).transpose()?;
         let artifact = self.model.compile_for(None, target::family(&self.target)?)?;
         let inputs = inputs(&artifact.program, &self.inputs, Some(self.seed))?;
         let host: Vec<Vec<u8>> = execute(&artifact, &inputs)?.iter().map(|t| t.bytes().to_vec()).collect();
@@ -48,11 +53,15 @@ impl Bench {
         let Some(result) = results.first() else { return Err("error: the bench reported nothing".into()) };
         let mut json = result.json(artifact.report.macs, &host);
         let layers = layers(&artifact, results.get(1).map_or(&[], |marked| &marked.steps));
+        if self.per_layer && (self.json || old.is_some()) {
+            json["layers"] = layers.iter().map(Layer::json).collect();
+        }
         if self.json {
-            if self.per_layer {
-                json["layers"] = layers.iter().map(Layer::json).collect();
-            }
             println!("{json}");
+        } else if let Some(old) = old {
+            for change in bench::compare(&old, &json) {
+                println!("{change}");
+            }
         } else if let Some(members) = json.as_object() {
             for (name, value) in members {
                 println!("{name:20} {}", value.as_str().map_or(value.to_string(), str::to_string));
@@ -64,6 +73,15 @@ impl Bench {
         // Different bits on the device would break the first promise of all.
         Ok(if result.outputs == host { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// An earlier result.
+fn read(path: &Path) -> Result<serde_json::Value, String> {
+    let text = std::fs::read_to_string(path).map_err(|e| format!("error: `{}`: {e}", path.display()))?;
+    serde_json::from_str(&text).map_err(|e| {
+        let help = "give the output of an earlier `kiln bench --json`";
+        format!("error: `{}` is no result of the bench: {e}\n   = help: {help}", path.display())
+    })
 }
 
 /// What one step takes.
