@@ -4,6 +4,7 @@
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::graph::{self, Graph, NodeId, ValueId};
 use crate::ops::Op;
+use crate::quant::tune::{self, Bounds, Plan, Trial};
 use crate::quant::{self, Choice, Precision, ProfileRange, Range, Samples, Scheme, Sites};
 use crate::{onnx, tensor::QParams};
 use std::collections::{BTreeMap, HashSet};
@@ -30,6 +31,10 @@ pub struct Quantized {
     pub layers: Vec<(String, String)>,
     /// Activations with a range of their own, in order of execution.
     pub ranges: Vec<(String, ProfileRange)>,
+    /// The accuracy tools that `auto` chose.
+    pub plan: Option<Plan>,
+    /// What it tried, in dB.
+    pub trials: Vec<Trial>,
 }
 
 /// Quantizes a graph that [`super::float_graph`] made.
@@ -49,19 +54,47 @@ pub fn quantize(
             .help("it has no Conv, Gemm, MatMul, Add or pooling in f32, or all of them are to stay in float")
             .into());
     }
-    let ranges = quant::calibrate(graph, &sites, samples, options.choice)?;
-    let scheme = Scheme::new(graph, &sites, &quant::bounds(&ranges));
-    let noise = quant::scheme_noise(graph, &scheme, samples)?;
-    let quantized = scheme.apply(graph)?;
+    let made = match options.choice {
+        Choice::Auto => tuned(graph, &|id| float.contains(&id), samples)?,
+        choice => plain(graph, &sites, samples, choice)?,
+    };
+    let noise = quant::scheme_noise(&made.graph, &made.scheme, samples)?;
+    let quantized = made.scheme.apply(&made.graph)?;
     graph::verify(&quantized)
         .map_err(|e| Diagnostic::new("E0902", format!("internal error after quantization: {e}")))?;
     Ok(Quantized {
         onnx: onnx::write(&graph::export(&quantized)?),
         snr_db: -10.0 * noise.max(1e-30).log10(),
-        layers: layers(graph, &scheme),
-        ranges: entries(graph, &sites, &ranges, &scheme),
-        scheme,
+        layers: layers(&made.graph, &made.scheme),
+        ranges: entries(&made.graph, &sites, &made.ranges, &made.scheme),
+        scheme: made.scheme,
+        plan: made.plan,
+        trials: made.trials,
     })
+}
+
+/// A scheme, the graph that it is for (which tools may have changed), and where ranges come from.
+struct Made {
+    graph: Graph,
+    scheme: Scheme,
+    ranges: BTreeMap<ValueId, (f32, f32, &'static str)>,
+    plan: Option<Plan>,
+    trials: Vec<Trial>,
+}
+
+fn plain(graph: &Graph, sites: &Sites, samples: &Samples, choice: Choice) -> Result<Made, Diagnostics> {
+    let ranges = quant::calibrate(graph, sites, samples, choice)?;
+    let scheme = Scheme::new(graph, sites, &quant::bounds(&ranges));
+    let named = |(v, r): (&ValueId, &Range)| (*v, (r.low, r.high, r.method.name()));
+    let ranges = ranges.iter().map(named).collect();
+    Ok(Made { graph: graph.clone(), scheme, ranges, plan: None, trials: vec![] })
+}
+
+fn tuned(graph: &Graph, float: &dyn Fn(NodeId) -> bool, samples: &Samples) -> Result<Made, Diagnostics> {
+    let (tuned, plan, trials) = tune::tune(graph, float, samples)?;
+    let named = |ranges: &Bounds| ranges.iter().map(|(v, r)| (*v, (r.0, r.1, "auto"))).collect();
+    let ranges = named(&tuned.ranges);
+    Ok(Made { graph: tuned.graph, scheme: tuned.scheme, ranges, plan: Some(plan), trials })
 }
 
 /// The layers that stay in float, by their names.
@@ -100,7 +133,7 @@ fn layers(graph: &Graph, scheme: &Scheme) -> Vec<(String, String)> {
 fn entries(
     graph: &Graph,
     sites: &Sites,
-    ranges: &BTreeMap<ValueId, Range>,
+    ranges: &BTreeMap<ValueId, (f32, f32, &'static str)>,
     scheme: &Scheme,
 ) -> Vec<(String, ProfileRange)> {
     let order = graph.topological().unwrap_or_default();
@@ -108,8 +141,8 @@ fn entries(
     let values = graph.inputs.iter().chain(outputs).filter(|v| sites.roots.get(v) == Some(v));
     let entry = |v: &ValueId| {
         let params = &scheme.values.get(v)?.params;
-        let (low, high) = ranges.get(v).map_or_else(|| whole(params), |r| (r.low, r.high));
-        let method = ranges.get(v).map_or("fixed", |r| r.method.name()).to_string();
+        let (low, high) = ranges.get(v).map_or_else(|| whole(params), |r| (r.0, r.1));
+        let method = ranges.get(v).map_or("fixed", |r| r.2).to_string();
         let (scale, zero_point) = (params.scale[0], params.zero_point[0]);
         Some((graph.value(*v).name.clone(), ProfileRange { low, high, scale, zero_point, method }))
     };

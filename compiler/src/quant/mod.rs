@@ -7,22 +7,36 @@
 //! 3. `islands`: `DequantizeLinear -> op -> QuantizeLinear` becomes `op` on integers.
 //!
 //! What has no integer form stays float between its own conversions.
+//!
+//! And how a float model becomes such a file: `sites` says what can be integers, `calibrate` measures ranges on samples, `tune`
+//! uses the accuracy tools, one file each, all of them decisions in a [`Scheme`], which `apply` writes into the graph.
 
 mod annotate;
 mod apply;
+pub mod bias_correction;
 mod calibrate;
+pub mod channels;
 mod constant_channels;
+pub mod equalize;
 mod histogram;
 mod islands;
+pub mod layer_inputs;
+pub mod linalg;
+pub mod logits;
 mod method;
 mod observe;
 mod precision;
 mod profile;
+pub mod ranges;
 mod replay;
+pub mod rounding;
 mod samples;
 mod scheme;
+pub mod score;
+pub mod sensitivity;
 mod sites;
 mod trace;
+pub mod tune;
 mod unsigned;
 mod widths;
 
