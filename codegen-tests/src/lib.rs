@@ -2,5 +2,6 @@
 
 pub mod build;
 pub mod layers;
+pub mod random;
 pub mod text;
 pub mod zoo;

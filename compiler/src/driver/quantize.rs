@@ -4,7 +4,7 @@
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::graph::{self, Graph, NodeId, ValueId};
 use crate::ops::Op;
-use crate::quant::tune::{self, Bounds, Plan, Trial};
+use crate::quant::tune::{self, Aim, Bounds, Plan, Trial};
 use crate::quant::{self, Choice, Precision, ProfileRange, Range, Samples, Scheme, Sites};
 use crate::{onnx, tensor::QParams};
 use std::collections::{BTreeMap, HashSet};
@@ -16,6 +16,8 @@ pub struct QuantizeOptions {
     pub choice: Choice,
     /// Names of layers that stay in float.
     pub float: Vec<String>,
+    /// What `auto` is to reach.
+    pub aim: Aim,
 }
 
 /// A quantized model.
@@ -55,7 +57,7 @@ pub fn quantize(
             .into());
     }
     let made = match options.choice {
-        Choice::Auto => tuned(graph, &|id| float.contains(&id), samples)?,
+        Choice::Auto => tuned(graph, &|id| float.contains(&id), samples, options.aim)?,
         choice => plain(graph, &sites, samples, choice)?,
     };
     let noise = quant::scheme_noise(&made.graph, &made.scheme, samples)?;
@@ -90,8 +92,13 @@ fn plain(graph: &Graph, sites: &Sites, samples: &Samples, choice: Choice) -> Res
     Ok(Made { graph: graph.clone(), scheme, ranges, plan: None, trials: vec![] })
 }
 
-fn tuned(graph: &Graph, float: &dyn Fn(NodeId) -> bool, samples: &Samples) -> Result<Made, Diagnostics> {
-    let (tuned, plan, trials) = tune::tune(graph, float, samples)?;
+fn tuned(
+    graph: &Graph,
+    float: &dyn Fn(NodeId) -> bool,
+    samples: &Samples,
+    aim: Aim,
+) -> Result<Made, Diagnostics> {
+    let (tuned, plan, trials) = tune::tune(graph, float, samples, aim)?;
     let named = |ranges: &Bounds| ranges.iter().map(|(v, r)| (*v, (r.0, r.1, "auto"))).collect();
     let ranges = named(&tuned.ranges);
     Ok(Made { graph: tuned.graph, scheme: tuned.scheme, ranges, plan: Some(plan), trials })

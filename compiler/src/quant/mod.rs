@@ -18,6 +18,7 @@ mod calibrate;
 pub mod channels;
 mod constant_channels;
 pub mod equalize;
+pub mod fallback;
 mod histogram;
 mod islands;
 pub mod layer_inputs;

@@ -109,7 +109,9 @@ impl Search<'_> {
         let mut scheme = self.tuned.scheme.clone();
         for (value, root) in &self.sites.roots {
             if let (Some(range), Some(activation)) = (ranges.get(root), scheme.values.get_mut(value)) {
-                activation.params = int8_params(*range);
+                if activation.bits == 8 {
+                    activation.params = int8_params(*range);
+                }
             }
         }
         self.judge.score(&self.tuned.graph, &scheme)

@@ -182,6 +182,35 @@ impl<'a> Judge<'a> {
     }
 }
 
+impl Judge<'_> {
+    /// What a user notices, in percent: of outputs behind a Softmax the share of samples with another most probable class,
+    /// of others the noise as a share of the signal; the largest of all outputs.
+    ///
+    /// # Errors
+    /// As [`Judge::score`].
+    pub fn loss(&self, graph: &Graph, scheme: &Scheme) -> Result<f64, Diagnostics> {
+        let quantized = Observed::new(&integer_graph(graph, scheme)?)?;
+        let mut answers = self.answers.iter();
+        let mut totals = vec![Energy::default(); self.observed.outputs.len()];
+        let step = |(): &mut (), x: Vec<Tensor>| quantized.run(&x);
+        let add = |q: Vec<Vec<f32>>| {
+            let Some(answer) = answers.next() else { return };
+            let outputs = self.observed.outputs.iter().zip(answer).zip(&q);
+            for (total, (((logits, _), y), q)) in totals.iter_mut().zip(outputs) {
+                let wrong = (largest(y) != largest(q)) as usize as f64;
+                total.add(if *logits { Energy { signal: 1.0, noise: wrong } } else { plain(y, q) });
+            }
+        };
+        self.samples.fold(&self.which, || (), step, add)?;
+        Ok(totals.iter().map(|e| 100.0 * e.noise / e.signal.max(f64::MIN_POSITIVE)).fold(0.0, f64::max))
+    }
+}
+
+/// Index of the largest, the first of equals.
+fn largest(values: &[f32]) -> usize {
+    (0..values.len()).fold(0, |best, i| if values[i] > values[best] { i } else { best })
+}
+
 /// What a scheme leaves of the outputs.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Score {

@@ -12,25 +12,27 @@
 //! 2. [`super::rounding`] and [`super::bias_correction`], each left out once.
 //! 3. The observers, the best one for each value ([`super::calibrate`]), in place of smallest and largest value.
 //! 4. [`super::ranges`]: ranges, one after the other, as the outputs of both halves tell.
+//! 5. [`super::fallback`], when asked for.
 //!
 //! What it may cost is bounded: models too large for that get fewer trials.
 
 use super::bias_correction;
 use super::calibrate::{Choice, bounds, calibrate};
 use super::equalize::{Balance, ChannelRanges, equalize};
+use super::fallback;
 use super::layer_inputs::{Geometry, Moments};
 use super::logits;
 use super::method::Method;
 use super::ranges;
 use super::rounding;
 use super::samples::Samples;
-use super::scheme::Scheme;
+use super::scheme::{Precision, Scheme};
 use super::score::{Judge, Score};
 use super::sites::Sites;
 use super::trace::Trace;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::graph::{Graph, NodeId, ValueId};
-use crate::tensor::Tensor;
+use crate::tensor::{ElemType, Tensor};
 use std::collections::BTreeMap;
 
 /// Multiply-accumulates that each half of the samples may cost in one run.
@@ -59,6 +61,18 @@ const BALANCES: [Balance; 5] = [
 
 /// Bounds of real values.
 pub type Bounds = BTreeMap<ValueId, (f32, f32)>;
+
+/// Layers at another precision than int8.
+pub type Widths = BTreeMap<NodeId, Precision>;
+
+/// What is asked of the tools.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Aim {
+    /// Precision of the first and the last layer.
+    pub ends: Precision,
+    /// What may be lost, in percent ([`super::fallback`]); nothing falls back without it.
+    pub max_loss: Option<f64>,
+}
 
 /// Which tools to use.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,8 +117,10 @@ pub fn tune(
     graph: &Graph,
     float: &dyn Fn(NodeId) -> bool,
     samples: &Samples,
+    aim: Aim,
 ) -> Result<(Tuned, Plan, Vec<Trial>), Diagnostics> {
     let [fit, held, both] = halves(graph, samples)?;
+    let widths = fallback::ends(graph, &Sites::of(graph, float), aim.ends);
     let macs = Trace::new(graph, &[])?.macs().max(1);
     // A trial runs the float graph on one half up to three times, and the integers on the other.
     let trials = (BUDGET.0 / (4 * macs * fit.len().max(1) as u64)) as usize;
@@ -114,6 +130,7 @@ pub fn tune(
         samples,
         fit: &fit,
         judge: Judge::new(graph, samples, &held)?,
+        widths: &widths,
         trials: vec![],
     };
     let (plan, tuned) = search.tools(trials)?;
@@ -128,10 +145,15 @@ pub fn tune(
     let extents = extents(&tuned.graph, &sites, samples, &all)?;
     let seen = self::extents(&tuned.graph, &sites, samples, &fit)?;
     let ranges = ranges::widen(&refined, &seen, &extents);
-    let scheme = plan.scheme(&tuned.graph, &sites, &ranges, samples, &both)?;
+    let scheme = plan.scheme(&tuned.graph, &sites, &ranges, &widths, samples, &both)?;
     let score = judge.score(&tuned.graph, &scheme)?.db();
     done.push(Trial { name: "on all samples".into(), score });
-    Ok((Tuned { graph: tuned.graph, scheme, ranges }, plan, done))
+    let mut tuned = Tuned { graph: tuned.graph, scheme, ranges };
+    if let Some(max_loss) = aim.max_loss {
+        let aim = (&widths, max_loss);
+        done.extend(fallback::fall_back(&mut tuned, &plan, &sites, (samples, &both), &judge, aim)?);
+    }
+    Ok((tuned, plan, done))
 }
 
 /// Samples to fit to, samples to judge by, and both: alternating, spread over all, as many as the model's size allows. A
@@ -152,6 +174,7 @@ struct Search<'a> {
     float: &'a dyn Fn(NodeId) -> bool,
     samples: &'a Samples<'a>,
     fit: &'a [usize],
+    widths: &'a Widths,
     judge: Judge<'a>,
     trials: Vec<Trial>,
 }
@@ -178,7 +201,7 @@ impl Search<'_> {
         }
         let plan = Plan { choice: Choice::Auto, ..best.1.clone() };
         self.challenge(&mut best, "the best observer for each value", plan, 0.0, trials)?;
-        let tuned = best.1.fit(self.graph, self.float, self.samples, self.fit)?;
+        let tuned = best.1.fit(self.graph, self.float, self.widths, self.samples, self.fit)?;
         Ok((best.1, tuned))
     }
 
@@ -201,7 +224,7 @@ impl Search<'_> {
     }
 
     fn score(&mut self, name: &str, plan: &Plan) -> Result<Score, Diagnostics> {
-        let tuned = plan.fit(self.graph, self.float, self.samples, self.fit)?;
+        let tuned = plan.fit(self.graph, self.float, self.widths, self.samples, self.fit)?;
         let score = self.judge.score(&tuned.graph, &tuned.scheme)?;
         self.trials.push(Trial { name: name.to_string(), score: score.db() });
         Ok(score)
@@ -217,6 +240,7 @@ impl Plan {
         &self,
         graph: &Graph,
         float: &dyn Fn(NodeId) -> bool,
+        widths: &Widths,
         samples: &Samples,
         which: &[usize],
     ) -> Result<Tuned, Diagnostics> {
@@ -236,20 +260,25 @@ impl Plan {
         let chosen = Samples { count: which.len(), load: &load, ..*samples };
         let mut ranges = bounds(&calibrate(&graph, &sites, &chosen, self.choice)?);
         logits::tail(&graph, &sites, samples, which, &mut ranges)?;
-        let scheme = self.scheme(&graph, &sites, &ranges, samples, which)?;
+        let scheme = self.scheme(&graph, &sites, &ranges, widths, samples, which)?;
         Ok(Tuned { graph, scheme, ranges })
     }
 
     /// The scheme for ranges: weights rounded and biases corrected.
-    fn scheme(
+    ///
+    /// # Errors
+    /// As [`Plan::fit`].
+    pub fn scheme(
         &self,
         graph: &Graph,
         sites: &Sites,
         ranges: &Bounds,
+        widths: &Widths,
         samples: &Samples,
         which: &[usize],
     ) -> Result<Scheme, Diagnostics> {
         let mut scheme = Scheme::new(graph, sites, ranges);
+        fallback::widen(graph, sites, widths, &mut scheme);
         if !self.rounding && !self.correction {
             return Ok(scheme);
         }
@@ -293,12 +322,16 @@ fn layers(graph: &Graph, scheme: &Scheme) -> Vec<Layer> {
     let layer = |id: &NodeId| {
         let node = graph.node(*id);
         let value = |i: usize| node.inputs.get(i).copied().flatten();
-        scheme.weights.get(&(*id, 1))?;
+        scheme.weights.get(&(*id, 1)).filter(|w| w.integers.elem() == ElemType::I8)?;
         let (input, geometry) = (value(0)?, Geometry::of(graph, *id)?);
         Some(Layer { id: *id, input, geometry, floats: graph.constant(value(1)?)?.clone() })
     };
     let order = graph.topological().unwrap_or_default();
-    order.iter().filter(|id| scheme.nodes.contains_key(id)).filter_map(layer).collect()
+    order
+        .iter()
+        .filter(|id| scheme.nodes.get(id).is_some_and(|p| *p != Precision::Float))
+        .filter_map(layer)
+        .collect()
 }
 
 /// Statistics of the inputs of all layers. Sums of floats depend on their order, so every thread sees all samples in

@@ -7,8 +7,8 @@ use kiln_compiler::ops;
 use kiln_compiler::ops::shared::Clamp;
 use kiln_compiler::quant::score::{Energy, Judge, Score};
 use kiln_compiler::quant::sensitivity::sensitivity;
-use kiln_compiler::quant::tune::{Bounds, tune};
-use kiln_compiler::quant::{self, Choice, Method, Scheme, Sites, ranges};
+use kiln_compiler::quant::tune::{Aim, Bounds, tune};
+use kiln_compiler::quant::{self, Choice, Method, Precision, Scheme, Sites, ranges};
 
 const SAMPLES: usize = 24;
 
@@ -45,7 +45,7 @@ fn plain(graph: &Graph) -> Scheme {
 fn the_tools_beat_the_plain_scheme_and_repeat() {
     let graph = uneven();
     let (tuned, plan, trials) =
-        with_samples(&graph, SAMPLES, |s| tune(&graph, &|_| false, s)).expect("it tunes");
+        with_samples(&graph, SAMPLES, |s| tune(&graph, &|_| false, s, Aim::default())).expect("it tunes");
     assert!(plan.balance.is_some(), "{trials:?}");
     let score = |graph: &Graph, scheme: &Scheme| {
         let unseen: Vec<usize> = (SAMPLES..2 * SAMPLES).collect();
@@ -56,7 +56,8 @@ fn the_tools_beat_the_plain_scheme_and_repeat() {
     };
     let (before, after) = (score(&graph, &plain(&graph)), score(&tuned.graph, &tuned.scheme));
     assert!(after > before + 6.0, "{before} dB became {after} dB on other samples");
-    let again = with_samples(&graph, SAMPLES, |s| tune(&graph, &|_| false, s)).expect("it tunes");
+    let again =
+        with_samples(&graph, SAMPLES, |s| tune(&graph, &|_| false, s, Aim::default())).expect("it tunes");
     assert_eq!((again.0.ranges, again.2), (tuned.ranges, trials));
     assert_eq!(again.0.scheme.weights, tuned.scheme.weights);
 }
@@ -64,9 +65,11 @@ fn the_tools_beat_the_plain_scheme_and_repeat() {
 #[test]
 fn without_samples_there_is_an_error() {
     let graph = uneven();
-    let error = with_samples(&graph, 0, |s| tune(&graph, &|_| false, s).map(|_| ())).expect_err("no samples");
+    let error = with_samples(&graph, 0, |s| tune(&graph, &|_| false, s, Aim::default()).map(|_| ()))
+        .expect_err("no samples");
     assert!(error.to_string().contains("E0320"), "{error}");
-    with_samples(&graph, 1, |s| tune(&graph, &|_| false, s)).expect("one sample fits and judges");
+    with_samples(&graph, 1, |s| tune(&graph, &|_| false, s, Aim::default()))
+        .expect("one sample fits and judges");
 }
 
 #[test]
@@ -105,4 +108,34 @@ fn one_lucky_sample_makes_no_better_scheme() {
     assert!(!score(&[0.10, 0.11, 0.10, 0.10, 0.1]).beats(&old, 0.0));
     assert!(score(&[0.05, 0.05, 0.05, 0.05, 1.0]).beats(&score(&[0.1, 0.1, 0.1, 0.1, 1.1]), 0.5));
     assert!(!score(&[0.05, 0.05]).beats(&score(&[0.05, 0.05]), 0.0));
+}
+
+#[test]
+fn what_costs_too_much_falls_back() {
+    let graph = uneven();
+    let with =
+        |aim: Aim| with_samples(&graph, SAMPLES, |s| tune(&graph, &|_| false, s, aim)).expect("it tunes");
+    let all = |max_loss: f64| {
+        let (tuned, _, trials) = with(Aim { max_loss: Some(max_loss), ..Aim::default() });
+        (tuned.scheme.nodes.values().copied().collect::<Vec<_>>(), trials.last().expect("a trial").score)
+    };
+    let loss = all(100.0).1;
+    assert_eq!(all(100.0).0, [Precision::Int8; 3]);
+    let (layers, reached) = all(loss / 2.0);
+    assert!(layers.contains(&Precision::Int16) && !layers.contains(&Precision::Float), "{layers:?}");
+    assert!(reached <= loss / 2.0, "{reached} percent, of {loss}");
+    let (layers, reached) = all(0.0);
+    assert_eq!(layers, [Precision::Float; 3]);
+    assert!(reached < 1e-9, "{reached} percent");
+}
+
+#[test]
+fn first_and_last_layer_have_a_precision_of_their_own() {
+    let graph = uneven();
+    let aim = Aim { ends: Precision::Int16, max_loss: None };
+    let (tuned, _, _) =
+        with_samples(&graph, SAMPLES, |s| tune(&graph, &|_| false, s, aim)).expect("it tunes");
+    let order = graph.topological().expect("no cycle");
+    let precisions: Vec<Precision> = order.iter().map(|id| tuned.scheme.nodes[id]).collect();
+    assert_eq!(precisions, [Precision::Int16, Precision::Int8, Precision::Int16]);
 }

@@ -6,7 +6,8 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use kiln_compiler::build;
 use kiln_compiler::driver::{self, QuantizeOptions, Quantized};
-use kiln_compiler::quant::{Choice, Method, Profile, Samples};
+use kiln_compiler::quant::tune::{Aim, Plan};
+use kiln_compiler::quant::{Choice, Method, Precision, Profile, Samples};
 use kiln_compiler::sha256::sha256;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -28,6 +29,15 @@ enum MethodName {
     Mse,
 }
 
+/// Precision of the first and the last layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Ends {
+    Int8,
+    /// int16 activations
+    Int16,
+    Float,
+}
+
 /// Flags of calibration, for every command that may calibrate.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Calibration {
@@ -37,6 +47,13 @@ pub(super) struct Calibration {
     /// Leave a layer in float; may be given several times
     #[arg(long = "float", value_name = "LAYER")]
     float: Vec<String>,
+    /// Most that may be lost, in percent: of the samples' most probable classes, or of an output's energy. Layers that cost
+    /// most then get int16 activations, or stay in float (with `--method auto`)
+    #[arg(long, value_name = "PERCENT")]
+    max_loss: Option<f64>,
+    /// Precision of the first and the last layer (with `--method auto`)
+    #[arg(long, value_enum, default_value_t = Ends::Int8)]
+    ends: Ends,
     /// Threads that calibrate; the result does not depend on them [default: all processors]
     #[arg(long)]
     threads: Option<usize>,
@@ -56,6 +73,9 @@ pub(super) struct Quantize {
     /// Where to write the quantized model; `MODEL.int8.onnx` beside the model when not given
     #[arg(short, long, value_name = "FILE.onnx")]
     output: Option<PathBuf>,
+    /// Print what `auto` tried, with the decibels that it kept of the outputs of other samples
+    #[arg(short, long)]
+    verbose: bool,
 }
 
 impl Quantize {
@@ -77,6 +97,12 @@ impl Quantize {
             quantized.layers.len(),
             quantized.snr_db
         );
+        if let Some(plan) = &quantized.plan {
+            println!("{}", chosen(plan));
+        }
+        if self.verbose {
+            quantized.trials.iter().for_each(|t| println!("  {:8.2}  {}", t.score, t.name));
+        }
         println!("wrote {} and {}", output.display(), path.display());
         if profile.samples < FEW {
             println!(
@@ -104,7 +130,7 @@ impl Calibration {
             threads: threads.unwrap_or(1).max(1),
             progress: &|| bar.inc(1),
         };
-        let options = QuantizeOptions { choice: self.choice(), float: self.float.clone() };
+        let options = QuantizeOptions { choice: self.choice(), float: self.float.clone(), aim: self.aim() };
         let quantized = driver::quantize(&graph, &samples, &options).map_err(|d| d.to_string())?;
         let folder = model.model.parent().unwrap_or(Path::new(""));
         let hash = build::model_hash(&bytes, folder).map_err(|d| d.to_string())?;
@@ -124,6 +150,15 @@ impl Calibration {
         Ok((quantized, profile))
     }
 
+    fn aim(&self) -> Aim {
+        let ends = match self.ends {
+            Ends::Int8 => Precision::Int8,
+            Ends::Int16 => Precision::Int16,
+            Ends::Float => Precision::Float,
+        };
+        Aim { ends, max_loss: self.max_loss }
+    }
+
     fn choice(&self) -> Choice {
         match self.method {
             MethodName::Auto => Choice::Auto,
@@ -138,6 +173,19 @@ impl Calibration {
 
 fn file_name(path: &Path) -> String {
     path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// The tools that were used, as a sentence.
+fn chosen(plan: &Plan) -> String {
+    let balance = plan.balance.map(|b| format!("channels equalized ({b:?})"));
+    let tools = [
+        balance,
+        plan.shift.then(|| "logits shifted".to_string()),
+        plan.rounding.then(|| "weights rounded by output error".to_string()),
+        plan.correction.then(|| "biases corrected".to_string()),
+        Some("ranges refined".to_string()),
+    ];
+    tools.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// The path of a file as seen from the folder of another.
