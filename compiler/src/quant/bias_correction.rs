@@ -228,7 +228,7 @@ fn distribution(
 fn spread(geometry: &Geometry, normal: &Normal) -> Option<Vec<Vec<(f64, f64)>>> {
     let channels = normal.mean.len();
     let per_group = channels / geometry.groups;
-    if per_group == 0 || channels % geometry.groups != 0 || geometry.k % per_group != 0 {
+    if per_group == 0 || !channels.is_multiple_of(geometry.groups) || !geometry.k.is_multiple_of(per_group) {
         return None;
     }
     let taps = geometry.k / per_group;

@@ -31,7 +31,7 @@ impl Matrix {
                 let rest = self.values[i * n + j] - dot;
                 lower.values[i * n + j] = if i == j {
                     // A pivot lost to rounding, and NaN, are no pivots.
-                    if !(rest > 1e-12 * self.values[i * n + i].abs()) {
+                    if rest.is_nan() || rest <= 1e-12 * self.values[i * n + i].abs() {
                         return None;
                     }
                     rest.sqrt()

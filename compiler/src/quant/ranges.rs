@@ -108,10 +108,10 @@ impl Search<'_> {
         self.trials -= 1;
         let mut scheme = self.tuned.scheme.clone();
         for (value, root) in &self.sites.roots {
-            if let (Some(range), Some(activation)) = (ranges.get(root), scheme.values.get_mut(value)) {
-                if activation.bits == 8 {
-                    activation.params = int8_params(*range);
-                }
+            if let (Some(range), Some(activation)) = (ranges.get(root), scheme.values.get_mut(value))
+                && activation.bits == 8
+            {
+                activation.params = int8_params(*range);
             }
         }
         self.judge.score(&self.tuned.graph, &scheme)
