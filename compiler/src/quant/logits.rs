@@ -4,7 +4,7 @@
 //! `softmax(z - t) = softmax(z)` for any number `t`, also one that depends on the input. int8 has 255 steps for the logits of
 //! all samples, and what a step is worth decides which of two close classes wins, so:
 //!
-//! * [`tail`]: the range begins [`TAIL`] (and `ln` of the number of classes) below the smallest largest logit of all samples. What is
+//! * [`tail`]: the range begins `TAIL` (and `ln` of the number of classes) below the smallest largest logit of all samples. What is
 //!   further down is cut off: together it has less than `e^-TAIL`, which is less than half a step of the output.
 //! * [`shift`]: with `t = v^T x + c`, a linear function of the last layer's input `x`, `W x + b - t` is a layer like any:
 //!   `w_k - v` and `b_k - c` for each class `k`. `v` and `c` are such that `t` is near the largest logit, in least squares over

@@ -3,7 +3,7 @@
 //! The measure is the signal-to-noise ratio of the outputs, `10 log10(sum y^2 / sum (y - q)^2)`. Behind a Softmax it is a poor
 //! guide: on samples of which the model is sure, the outputs are 0 and 1 whatever the noise, so a handful of samples decide,
 //! and which ones is chance. There, it is the ratio for `softmax(z / T)` of the logits `z` that the Softmax reads, with
-//! `T` = [`TEMPERATURE`]: more samples count, while what lies far below the largest logit still may saturate, and a number
+//! `T` = `TEMPERATURE`: more samples count, while what lies far below the largest logit still may saturate, and a number
 //! added to all logits still does not matter.
 
 use super::calibrate::integer_graph;
