@@ -4,8 +4,11 @@ use codegen_tests::{text, zoo};
 use kiln_cli::data::{DataArgs, Dataset};
 use kiln_cli::evaluate::{Comparison, Evaluation, Task};
 use kiln_cli::npy;
-use kiln_compiler::driver::{self, Artifact, Options};
+use kiln_compiler::driver::{self, Artifact, Options, QuantizeOptions};
+use kiln_compiler::graph::{self, Graph, ImportOptions};
+use kiln_compiler::quant::{Choice, Method, Samples};
 use kiln_compiler::tensor::Tensor;
+use kiln_compiler::{lower, onnx};
 use std::path::Path;
 
 const HEAD: &str = r#"<ir_version: 8, opset_import: ["" : 13]>"#;
@@ -37,16 +40,8 @@ fn compare(
 ) -> Result<Evaluation, String> {
     let data =
         Dataset::open(data, &compiled.program.inputs, &DataArgs::default()).map_err(|d| d.to_string())?;
-    let comparison = Comparison {
-        compiled,
-        float,
-        imported: None,
-        data: &data,
-        task,
-        output: 0,
-        threads,
-        progress: &|| {},
-    };
+    let comparison =
+        Comparison { compiled, float, layers: None, data: &data, task, output: 0, threads, progress: &|| {} };
     comparison.run().map_err(|d| d.to_string())
 }
 
@@ -180,40 +175,79 @@ const PAIRS: &[(&str, &str, f64, f64)] = &[
     ("ortq__fsdd_dscnn_qdq_s8s8_pc", "trained__fsdd_dscnn_nchw", 99.33, 99.67),
 ];
 
+/// Compares layer by layer, on the test set beside the float model `data`.
+fn layered(quantized: &Artifact, float: &[u8], data: &Path) -> Evaluation {
+    let none = &mut |_: &str, _: u64, _: Option<u64>| Err("none".into());
+    let model = onnx::read(float, none).unwrap_or_else(|e| panic!("{e}"));
+    let options = ImportOptions { batch: 1, shapes: Default::default() };
+    let imported = graph::import(&model, &options, &lower::evaluate).unwrap_or_else(|e| panic!("{e}"));
+    let fused = calibrated(float);
+    let data = Dataset::open(&data.join("testset.npz"), &quantized.program.inputs, &DataArgs::default());
+    let comparison = Comparison {
+        compiled: quantized,
+        float: Some(&compile(float)),
+        layers: Some([&fused, &imported]),
+        data: &data.unwrap_or_else(|e| panic!("{e}")),
+        task: None,
+        output: 0,
+        threads: 2,
+        progress: &|| {},
+    };
+    let evaluation = comparison.run().unwrap_or_else(|e| panic!("{e}"));
+    println!("{evaluation}");
+    // Every value is what the float model has under its name.
+    assert!(evaluation.layers.iter().all(|l| l.snr_db > 15.0), "{evaluation}");
+    evaluation
+}
+
+/// The graph that is calibrated.
+fn calibrated(model: &[u8]) -> Graph {
+    let none = &mut |_: &str, _: u64, _: Option<u64>| Err("none".into());
+    let graph = driver::calibration_graph(model, none, &Options::default(), &mut vec![]);
+    graph.unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn percent(accuracy: Option<f64>) -> f64 {
+    (10_000.0 * accuracy.unwrap_or(0.0)).round() / 100.0
+}
+
 #[test]
 fn layers_lose_step_by_step() {
     let Some(entries) = zoo::entries() else { return };
     for (quantized, float, accuracy, float_accuracy) in PAIRS {
         let find = |name: &str| entries.iter().find(|e| e.name == name).expect("the model is in the zoo");
         let bytes = |name: &str| std::fs::read(find(name).model()).expect("the model can be read");
-        let (compiled, reference) = (compile(&bytes(quantized)), compile(&bytes(float)));
-        let model =
-            kiln_compiler::onnx::read(&bytes(float), &mut |_, _, _| Err("none".into())).expect("a model");
-        let options = kiln_compiler::graph::ImportOptions { batch: 1, shapes: Default::default() };
-        let imported = kiln_compiler::graph::import(&model, &options, &kiln_compiler::lower::evaluate);
-        let imported = imported.unwrap_or_else(|e| panic!("{e}"));
-        let path = find(float).dir.join("testset.npz");
-        let data = Dataset::open(&path, &compiled.program.inputs, &DataArgs::default());
-        let data = data.unwrap_or_else(|e| panic!("{e}"));
-        let comparison = Comparison {
-            compiled: &compiled,
-            float: Some(&reference),
-            imported: Some(&imported),
-            data: &data,
-            task: None,
-            output: 0,
-            threads: 2,
-            progress: &|| {},
-        };
-        let e = comparison.run().unwrap_or_else(|e| panic!("{e}"));
-        println!("{quantized}\n{e}");
-        let percent = |v: Option<f64>| (10_000.0 * v.unwrap_or(0.0)).round() / 100.0;
+        let compiled = compile(&bytes(quantized));
+        let e = layered(&compiled, &bytes(float), &find(float).dir);
         assert!((percent(e.compiled.accuracy) - accuracy).abs() <= 0.5, "{quantized}: {e}");
         assert_eq!(percent(e.float.as_ref().and_then(|f| f.accuracy)), *float_accuracy, "{quantized}");
-        // Every value is found by its name and is what the float model has there; the last is the output.
         let computed = compiled.graph.node_ids().len();
         assert!(e.layers.len() + 3 >= computed, "{quantized}: {} of {computed} values", e.layers.len());
-        assert!(e.layers.iter().all(|l| l.snr_db > 15.0), "{quantized}: {e}");
+        // The last value is the output.
         assert_eq!(e.layers.last().map(|l| l.snr_db), e.snr_db, "{quantized}");
     }
+}
+
+#[test]
+fn a_dynamically_quantized_model_becomes_a_static_one() {
+    let Some(entries) = zoo::entries() else { return };
+    let find = |name: &str| entries.iter().find(|e| e.name == name).expect("the model is in the zoo");
+    let bytes = std::fs::read(find("ortq__digits_mlp_dyn").model()).expect("the model can be read");
+    let data = &find("trained__digits_mlp").dir;
+    let graph = calibrated(&bytes);
+    let ports = lower::lower(&graph).unwrap_or_else(|e| panic!("{e}")).inputs;
+    let calibration = Dataset::open(&data.join("calib.npz"), &ports, &DataArgs::default());
+    let calibration = calibration.unwrap_or_else(|e| panic!("{e}"));
+    let samples =
+        Samples { count: calibration.len(), load: &|i| calibration.sample(i), threads: 2, progress: &|| {} };
+    let options = QuantizeOptions { choice: Choice::Only(Method::MinMax), ..QuantizeOptions::default() };
+    let quantized = driver::quantize(&graph, &samples, &options).unwrap_or_else(|e| panic!("{e}"));
+    let compiled = compile(&quantized.onnx);
+    let kernels: Vec<_> = compiled.program.steps.iter().map(|s| s.kernel.function()).collect();
+    assert_eq!(kernels.iter().filter(|k| **k == "fully_connected_i8").count(), 3, "{kernels:?}");
+    assert!(!kernels.iter().any(|k| k.contains("dynamic") || k.ends_with("_i8_i32")), "{kernels:?}");
+    let e = layered(&compiled, &bytes, data);
+    assert_eq!(e.layers.len(), 6, "{e}");
+    assert!(percent(e.compiled.accuracy) >= 98.3 && e.snr_db.is_some_and(|s| s > 35.0), "{e}");
+    assert!(e.agreement.is_some_and(|a| a >= 0.995), "{e}");
 }

@@ -167,6 +167,7 @@ fn values_take_the_type_of_the_input() {
     };
     assert_eq!(read(ElemType::I8, Some(QParams::per_tensor(0.5, -10))), Ok(-6));
     assert_eq!(read(ElemType::U8, Some(QParams::per_tensor(0.5, 100))), Ok(104));
+    assert_eq!(read(ElemType::I16, Some(QParams::per_tensor(1.0 / 4096.0, 0))), Ok(8192));
     assert!(read(ElemType::I8, None).is_err_and(|e| e.contains("i8[1, 1]") && e.contains("f32")));
     let wide = folder.npz("wide.npz", &[("x", &Tensor::from_i64(&[2], &[7, 300]))]);
     let narrow = open(&wide, &[port("input", ElemType::I8, &[1])]).expect("the first sample fits");

@@ -58,13 +58,13 @@ impl Evaluate {
         // A float model that nothing has quantized is compiled as it is.
         let same = float.is_none() && compiled.report.is_float();
         let float_model = if same { Some(&compiled) } else { float.as_ref() };
-        let imported = match (self.layers, &reference) {
-            (true, Some(args)) => Some(args.import()?),
-            (true, None) if same => Some(self.model.import()?),
+        let layers = match (self.layers, &reference) {
+            (false, _) => None,
+            (true, Some(args)) => Some((args.float_graph()?.1, args.import()?)),
+            (true, None) if same => Some((self.model.float_graph()?.1, self.model.import()?)),
             (true, None) => {
                 return Err("error: `--layers` compares with the float model\n   = help: name it, `--reference FLOAT.onnx`".into());
             }
-            _ => None,
         };
         let data =
             Dataset::open(&self.data, &compiled.program.inputs, &self.samples).map_err(|d| d.to_string())?;
@@ -74,7 +74,7 @@ impl Evaluate {
         let comparison = Comparison {
             compiled: &compiled,
             float: float_model,
-            imported: imported.as_ref(),
+            layers: layers.as_ref().map(|(fused, imported)| [fused, imported]),
             data: &data,
             task: self.task,
             output: self.output_index(&compiled)?,

@@ -3,7 +3,6 @@
 use super::metrics::snr_db;
 use super::reals;
 use kiln_compiler::diag::{Diagnostic, Diagnostics};
-use kiln_compiler::driver::Artifact;
 use kiln_compiler::graph::{Graph, ValueId};
 use kiln_compiler::quant::Trace;
 use kiln_compiler::tensor::{ElemType, QParams, Tensor};
@@ -55,15 +54,14 @@ impl Layers {
     ///
     /// # Errors
     /// As lowering.
-    pub(super) fn new(compiled: &Artifact, float: &Artifact, imported: &Graph) -> Result<Layers, Diagnostic> {
-        let graphs = [&float.graph, imported];
+    pub(super) fn new(graph: &Graph, graphs: [&Graph; 2]) -> Result<Layers, Diagnostic> {
         let names = graphs.map(|g| {
-            let computed = g.value_ids().filter(|v| g.constant(*v).is_none() && is_used(g, *v));
+            let float = |v: &ValueId| g.value(*v).ty.elem == ElemType::F32 && g.constant(*v).is_none();
+            let computed = g.value_ids().filter(|v| float(v) && is_used(g, *v));
             computed.map(|v| (g.value(v).name.clone(), v)).collect::<HashMap<_, _>>()
         });
         let mut watched: [Vec<ValueId>; 2] = [vec![], vec![]];
         let (mut values, mut rows) = (vec![], vec![]);
-        let graph = &compiled.graph;
         for id in graph.topological().unwrap_or_default() {
             for &output in &graph.node(id).outputs {
                 let value = graph.value(output);
@@ -149,15 +147,19 @@ fn same_extents(a: &[usize], b: &[usize]) -> bool {
     long(a) == long(b)
 }
 
-/// A name, and the same without each suffix, one after the other.
+/// A name, and the same without each suffix, one after the other. A quantizer that found its name taken has put a number behind.
 fn spellings(name: &str) -> Vec<&str> {
     let mut found = vec![name];
     let mut rest = name;
-    while let Some(short) = SUFFIXES.iter().find_map(|s| rest.strip_suffix(s)) {
-        found.push(short);
-        rest = short;
+    let strip =
+        |name: &'_ str| -> Option<usize> { SUFFIXES.iter().find_map(|s| name.strip_suffix(s)).map(str::len) };
+    loop {
+        let bare = rest.trim_end_matches(|c: char| c.is_ascii_digit());
+        let numbered = bare.strip_suffix('_').filter(|_| bare.len() < rest.len());
+        let Some(len) = strip(rest).or_else(|| strip(numbered?)) else { return found };
+        rest = &rest[..len];
+        found.push(rest);
     }
-    found
 }
 
 #[cfg(test)]
@@ -168,6 +170,7 @@ mod tests {
     fn names_lose_what_quantizers_append() {
         assert_eq!(spellings("a/Relu_QuantizeLinear_Output"), ["a/Relu_QuantizeLinear_Output", "a/Relu"]);
         assert_eq!(spellings("x_quantized_i8"), ["x_quantized_i8", "x_quantized", "x"]);
-        assert_eq!(spellings("plain"), ["plain"]);
+        assert_eq!(spellings("x_quantized_2"), ["x_quantized_2", "x"]);
+        assert_eq!(spellings("conv_2"), ["conv_2"]);
     }
 }

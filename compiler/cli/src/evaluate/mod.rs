@@ -14,6 +14,7 @@ pub use task::Task;
 use crate::data::{Dataset, convert};
 use kiln_compiler::diag::Diagnostic;
 use kiln_compiler::driver::Artifact;
+use kiln_compiler::graph::Graph;
 use kiln_compiler::program::{Executor, Port, Program};
 use kiln_compiler::quant::Samples;
 use kiln_compiler::tensor::{ElemType, QParams, Tensor};
@@ -27,8 +28,8 @@ pub struct Comparison<'a> {
     pub compiled: &'a Artifact,
     /// The float model that it was made from.
     pub float: Option<&'a Artifact>,
-    /// The float model as its file has it, for the table of layers.
-    pub imported: Option<&'a kiln_compiler::graph::Graph>,
+    /// The float model as calibration sees it, and as its file has it, for the table of layers.
+    pub layers: Option<[&'a Graph; 2]>,
     /// Opened for the inputs of `compiled`.
     pub data: &'a Dataset,
     /// What the model does; `None` decides from its shapes and the labels.
@@ -61,10 +62,8 @@ impl Comparison<'_> {
         if let Some(float) = self.float {
             same_signature(&self.compiled.program, &float.program)?;
         }
-        let layers = match (self.float, self.imported) {
-            (Some(float), Some(imported)) => Some(Layers::new(self.compiled, float, imported)?),
-            _ => None,
-        };
+        let layers = self.layers.filter(|_| self.float.is_some());
+        let layers = layers.map(|graphs| Layers::new(&self.compiled.graph, graphs)).transpose()?;
         let mut tallies = (Tally::default(), self.float.map(|_| Tally::default()));
         let (mut power, mut agree) = ((0.0, 0.0), 0usize);
         let mut watched = vec![(0.0, 0.0); layers.as_ref().map_or(0, Layers::len)];
