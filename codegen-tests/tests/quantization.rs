@@ -163,6 +163,17 @@ fn random_inputs_keep_more_than_with_onnx_runtime() {
 }
 
 #[test]
+fn squeezenet_keeps_the_classes_of_its_own_inputs() {
+    let Some(entries) = zoo::entries() else { return };
+    let entry = entry(&entries, "squeezenet__squeezenet10_imagenet_dc");
+    let inputs: Vec<Vec<Tensor>> =
+        entry.cases().unwrap_or_else(|e| panic!("{e}")).into_iter().map(|c| c.inputs).collect();
+    let count = inputs.len();
+    let data = |_: &TensorType| Data { calibration: inputs.clone(), test: inputs.clone(), labels: vec![] };
+    assert_eq!(quantized(&entry.model(), Choice::Auto, data).agree, count);
+}
+
+#[test]
 fn the_shipped_model_loses_nothing() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/models");
     let data = |ty: &TensorType| labelled(&folder.join("digits.calib.npz"), &folder.join("digits.npz"), ty);

@@ -5,7 +5,7 @@ use crate::diag::{Diagnostic, Diagnostics};
 use crate::graph::{self, Graph, NodeId, ValueId};
 use crate::ops::Op;
 use crate::quant::tune::{self, Aim, Bounds, Plan, Trial};
-use crate::quant::{self, Choice, Precision, ProfileRange, Range, Samples, Scheme, Sites};
+use crate::quant::{self, Choice, Precision, ProfileRange, Samples, Scheme, Sites, logits};
 use crate::{onnx, tensor::QParams};
 use std::collections::{BTreeMap, HashSet};
 
@@ -60,13 +60,13 @@ pub fn quantize(
         Choice::Auto => tuned(graph, &|id| float.contains(&id), samples, options.aim)?,
         choice => plain(graph, &sites, samples, choice)?,
     };
-    let noise = quant::scheme_noise(&made.graph, &made.scheme, samples)?;
+    let snr_db = quant::score::output_db(&made.graph, &made.scheme, samples)?;
     let quantized = made.scheme.apply(&made.graph)?;
     graph::verify(&quantized)
         .map_err(|e| Diagnostic::new("E0902", format!("internal error after quantization: {e}")))?;
     Ok(Quantized {
         onnx: onnx::write(&graph::export(&quantized)?),
-        snr_db: -10.0 * noise.max(1e-30).log10(),
+        snr_db: snr_db.min(300.0),
         layers: layers(&made.graph, &made.scheme),
         ranges: entries(&made.graph, &sites, &made.ranges, &made.scheme),
         scheme: made.scheme,
@@ -86,9 +86,12 @@ struct Made {
 
 fn plain(graph: &Graph, sites: &Sites, samples: &Samples, choice: Choice) -> Result<Made, Diagnostics> {
     let ranges = quant::calibrate(graph, sites, samples, choice)?;
-    let scheme = Scheme::new(graph, sites, &quant::bounds(&ranges));
-    let named = |(v, r): (&ValueId, &Range)| (*v, (r.low, r.high, r.method.name()));
-    let ranges = ranges.iter().map(named).collect();
+    let mut bounds = quant::bounds(&ranges);
+    let all: Vec<usize> = (0..samples.count).collect();
+    logits::faint(graph, sites, samples, &all, &mut bounds)?;
+    let scheme = Scheme::new(graph, sites, &bounds);
+    let name = |v: &ValueId| ranges.get(v).map_or("minmax", |r| r.method.name());
+    let ranges = bounds.iter().map(|(v, (low, high))| (*v, (*low, *high, name(v)))).collect();
     Ok(Made { graph: graph.clone(), scheme, ranges, plan: None, trials: vec![] })
 }
 

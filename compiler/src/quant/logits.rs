@@ -11,7 +11,9 @@
 //!   the samples with a ridge, `(C + lambda) v = cov(x, max z)`. Then all samples' largest logits meet near 0, and the
 //!   range is not much longer than the tail. The output does not change, up to float rounding.
 //!
-//! Both leave alone: a Softmax of several vectors, logits that something else reads or that are an output of the model,
+//! And [`faint`]: where no class ever gets much of a probability, the output's range ends there.
+//!
+//! The first two leave alone: a Softmax of several vectors, logits that something else reads or that are an output of the model,
 //! and layers that end in a clamp; the shift also layers other than a Gemm or a Conv on one pixel.
 
 use super::channels::weight_axes;
@@ -30,6 +32,9 @@ use crate::tensor::Tensor;
 
 /// How far below the largest logit, in units of the exponent, the range begins.
 const TAIL: f32 = 8.0;
+
+/// Probabilities that are never larger than this need steps of their own.
+const FAINT: f32 = 0.25;
 
 /// Ridge of the least squares, relative to the mean variance of the inputs.
 const RIDGE: f64 = 0.03;
@@ -69,6 +74,42 @@ pub fn tail(
         let root = sites.roots.get(value).copied().unwrap_or(*value);
         if let Some((low, high)) = ranges.get_mut(&root) {
             *low = low.max((smallest - TAIL - classes.ln()).min(0.0).min(*high));
+        }
+    }
+    Ok(())
+}
+
+/// Gives a Softmax at an output the range of its probabilities where they are all far below 1, as with very many classes, of
+/// which its usual 255 steps of 1 would leave nothing.
+///
+/// # Errors
+/// Those of lowering and of loading samples.
+pub fn faint(
+    graph: &Graph,
+    sites: &Sites,
+    samples: &Samples,
+    which: &[usize],
+    ranges: &mut Bounds,
+) -> Result<(), Diagnostics> {
+    let outputs: Vec<ValueId> =
+        graph.outputs.iter().copied().filter(|o| softmax_input(graph, *o).is_some()).collect();
+    let trace = Trace::new(graph, &outputs)?;
+    let mut largest = vec![0f32; outputs.len()];
+    let step = |(): &mut (), x: Vec<Tensor>| -> Result<Vec<f32>, Diagnostic> {
+        let mut tops = vec![];
+        trace.run(&x, &mut |_, p| tops.push(top(&p.to_f32s())))?;
+        Ok(tops)
+    };
+    samples.fold(
+        which,
+        || (),
+        step,
+        |tops| largest.iter_mut().zip(tops).for_each(|(l, top)| *l = l.max(top)),
+    )?;
+    for (output, largest) in outputs.iter().zip(largest).filter(|(_, l)| (0.0..FAINT).contains(l)) {
+        let root = sites.roots.get(output).copied().unwrap_or(*output);
+        if sites.fixed.contains_key(&root) {
+            ranges.insert(root, (0.0, largest));
         }
     }
     Ok(())

@@ -68,13 +68,13 @@ pub struct Scheme {
 
 impl Scheme {
     /// The plain scheme: activations as `ranges` says for the measured roots of `sites`, weights rounded to the nearest
-    /// step of their channel's largest magnitude. A root without range stays in float, and so do its layers.
+    /// step of their channel's largest magnitude. Where an operator states the parameters, they hold unless there is a range. A root without range stays in float, and so do its layers.
     pub fn new(graph: &Graph, sites: &Sites, ranges: &BTreeMap<ValueId, (f32, f32)>) -> Scheme {
         let mut scheme = Scheme::default();
         for (&value, root) in &sites.roots {
-            let params = match (sites.fixed.get(root), ranges.get(root), graph.constant(*root)) {
-                (Some(fixed), ..) => fixed.clone(),
-                (None, Some(range), _) => int8_params(*range),
+            let params = match (ranges.get(root), sites.fixed.get(root), graph.constant(*root)) {
+                (Some(range), ..) => int8_params(*range),
+                (None, Some(fixed), _) => fixed.clone(),
                 (None, None, Some(constant)) => int8_params(extent(&constant.to_f32s())),
                 (None, None, None) => continue,
             };

@@ -18,6 +18,9 @@ use crate::tensor::{QParams, Tensor};
 /// Divides logits. At 1, the outputs themselves are compared.
 const TEMPERATURE: f64 = 2.0;
 
+/// Multiply-accumulates that the ratio of a report may cost.
+const REPORT: u64 = 1_000_000_000;
+
 /// Energies of signal and noise, summed over samples.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Energy {
@@ -204,6 +207,25 @@ impl Judge<'_> {
         self.samples.fold(&self.which, || (), step, add)?;
         Ok(totals.iter().map(|e| 100.0 * e.noise / e.signal.max(f64::MIN_POSITIVE)).fold(0.0, f64::max))
     }
+}
+
+/// The signal-to-noise ratio in dB of the outputs themselves, over samples spread over all of them: what a comparison of the
+/// two models shows.
+///
+/// # Errors
+/// As [`Judge::score`].
+pub fn output_db(graph: &Graph, scheme: &Scheme, samples: &Samples) -> Result<f64, Diagnostics> {
+    let (float, quantized) = (Trace::new(graph, &[])?, Trace::new(&integer_graph(graph, scheme)?, &[])?);
+    let count = (REPORT / float.macs().max(1)).clamp(4, 256) as usize;
+    let step = |(): &mut (), x: Vec<Tensor>| -> Result<Energy, Diagnostic> {
+        let (y, q) = (float.run(&x, &mut |_, _| {})?, quantized.run(&x, &mut |_, _| {})?);
+        let mut energy = Energy::default();
+        y.iter().zip(&q).for_each(|(y, q)| energy.add(plain(&y.to_f32s(), &q.to_f32s())));
+        Ok(energy)
+    };
+    let mut total = Energy::default();
+    samples.fold(&samples.spread(count), || (), step, |energy| total.add(energy))?;
+    Ok(total.db())
 }
 
 /// Index of the largest, the first of equals.

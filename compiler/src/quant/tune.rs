@@ -142,8 +142,10 @@ pub fn tune(
     done.push(Trial { name: "refined ranges".into(), score: score.db() });
     // The other samples take part in what the refinement did not cut.
     let all: Vec<usize> = (0..samples.count).collect();
-    let extents = extents(&tuned.graph, &sites, samples, &all)?;
-    let seen = self::extents(&tuned.graph, &sites, samples, &fit)?;
+    let mut extents = extents(&tuned.graph, &sites, samples, &all)?;
+    logits::faint(&tuned.graph, &sites, samples, &all, &mut extents)?;
+    let mut seen = self::extents(&tuned.graph, &sites, samples, &fit)?;
+    logits::faint(&tuned.graph, &sites, samples, &fit, &mut seen)?;
     let ranges = ranges::widen(&refined, &seen, &extents);
     let scheme = plan.scheme(&tuned.graph, &sites, &ranges, &widths, samples, &both)?;
     let score = judge.score(&tuned.graph, &scheme)?.db();
@@ -260,6 +262,7 @@ impl Plan {
         let chosen = Samples { count: which.len(), load: &load, ..*samples };
         let mut ranges = bounds(&calibrate(&graph, &sites, &chosen, self.choice)?);
         logits::tail(&graph, &sites, samples, which, &mut ranges)?;
+        logits::faint(&graph, &sites, samples, which, &mut ranges)?;
         let scheme = self.scheme(&graph, &sites, &ranges, widths, samples, which)?;
         Ok(Tuned { graph, scheme, ranges })
     }

@@ -7,7 +7,7 @@ use kiln_compiler::ops;
 use kiln_compiler::ops::shared::Clamp;
 use kiln_compiler::quant::score::{decision, plain, softmax_input};
 use kiln_compiler::quant::tune::Bounds;
-use kiln_compiler::quant::{Sites, logits};
+use kiln_compiler::quant::{self, Scheme, Sites, logits};
 
 const WHICH: [usize; 8] = [0, 1, 2, 3, 4, 5, 6, 7];
 
@@ -95,4 +95,28 @@ fn the_score_sees_logits_through_a_softmax() {
     assert!((plain(&[3.0, 4.0], &[3.0, 3.9]).db() - 33.98).abs() < 0.01);
     assert!(plain(&[1.0], &[f32::NAN]).db() == f64::NEG_INFINITY);
     assert!(plain(&[1.0], &[1.0]).db() == f64::INFINITY);
+}
+
+#[test]
+fn faint_probabilities_get_a_range_of_their_own() {
+    let find = |classes: usize| {
+        let mut b = Build::default();
+        let x = b.input("x", &[1, 12]);
+        let w = b.weights(&[12, classes]);
+        let z = b.gemm(x, w);
+        let y = b.node(ops::Softmax { axis: -1, flatten: false }, &[z]);
+        b.output(y);
+        let sites = Sites::of(&b.graph, &|_| false);
+        let mut ranges = Bounds::new();
+        with_samples(&b.graph, 8, |s| logits::faint(&b.graph, &sites, s, &WHICH, &mut ranges))
+            .expect("it runs");
+        (ranges.get(&y).copied(), b.graph, y, sites)
+    };
+    assert_eq!(find(3).0, None, "probabilities of three classes are not faint");
+    let (range, graph, y, sites) = find(400);
+    let (low, high) = range.expect("a range");
+    assert!(low == 0.0 && (0.0025..0.25).contains(&high), "{low} to {high}");
+    let scheme =
+        Scheme::new(&graph, &sites, &Bounds::from([(y, (low, high)), (graph.inputs[0], (-1.0, 1.0))]));
+    assert_eq!(scheme.values[&y].params, quant::int8_params((low, high)));
 }
