@@ -2,11 +2,14 @@
 //! (`DEP_KILN_RUNTIME_CORE_KERNELS`): stable Rust shows no `target_feature` for Arm, so a `cfg` cannot.
 
 /// Cores that have the DSP extension although their target triple does not say so.
-const DSP_CORES: [&str; 5] = ["cortex-m33", "cortex-m35p", "cortex-m52", "cortex-m55", "cortex-m85"];
+const DSP_CORES: [&str; 2] = ["cortex-m33", "cortex-m35p"];
+
+/// Cores that have MVE, which no target triple says.
+const MVE_CORES: [&str; 3] = ["cortex-m52", "cortex-m55", "cortex-m85"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rustc-check-cfg=cfg(kiln_kernels, values(\"dsp\", \"plain\"))");
+    println!("cargo::rustc-check-cfg=cfg(kiln_kernels, values(\"dsp\", \"mve\", \"plain\"))");
     let family = family();
     println!("cargo::rustc-cfg=kiln_kernels=\"{family}\"");
     // Assembly for Armv8-M has to name a core with the extension: flags do not reach naked functions.
@@ -20,10 +23,17 @@ fn main() {
 fn family() -> &'static str {
     let target = std::env::var("TARGET").unwrap_or_default();
     let flags = std::env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
-    let dsp = target.starts_with("thumbv7em")
-        || target.starts_with("thumbv8m.main")
-            && (DSP_CORES.contains(&target_cpu(&flags)) || std::env::var_os("CARGO_FEATURE_DSP").is_some());
-    if dsp { "dsp" } else { "plain" }
+    let armv8m = target.starts_with("thumbv8m.main");
+    let has = |cores: &[&str], feature: &str| {
+        armv8m && (cores.contains(&target_cpu(&flags)) || std::env::var_os(feature).is_some())
+    };
+    if has(&MVE_CORES, "CARGO_FEATURE_MVE") {
+        "mve"
+    } else if target.starts_with("thumbv7em") || has(&DSP_CORES, "CARGO_FEATURE_DSP") {
+        "dsp"
+    } else {
+        "plain"
+    }
 }
 
 /// What `-C target-cpu` names, in flags that are separated by 0x1f. A feature list in it is no concern of ours.

@@ -41,29 +41,42 @@ fn selected(layers: &Layers, family: Family) -> Program {
     program
 }
 
-#[test]
-fn every_layer_has_a_fast_form_of_the_same_bits() {
-    let mut random = Random(5);
-    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
-    for round in 0..150 {
-        let layers = layers(&mut random, 12, if round % 10 == 0 { 4000 } else { 300 });
-        let expected = expected(&layers);
-        let program = selected(&layers, Family::Dsp);
-        let outputs = run_alone(&program, &layers.inputs);
-        for ((step, output), expected) in layers.program.steps.iter().zip(outputs).zip(expected) {
-            assert!(output.bytes() == expected, "{:?}", step.kernel);
+/// The kernels of a family.
+fn kernels(family: Family) -> [&'static str; 4] {
+    match family {
+        Family::Mve => {
+            ["conv2d_i8_mve", "pointwise_conv2d_i8_mve", "depthwise_conv2d_i8_mve", "fully_connected_i8_mve"]
         }
-        for step in &program.steps {
-            *seen.entry(step.kernel.function()).or_default() += 1;
+        _ => {
+            ["conv2d_i8_dsp", "pointwise_conv2d_i8_dsp", "depthwise_conv2d_i8_dsp", "fully_connected_i8_dsp"]
         }
     }
-    println!("{seen:?}");
-    let dsp =
-        ["conv2d_i8_dsp", "pointwise_conv2d_i8_dsp", "depthwise_conv2d_i8_dsp", "fully_connected_i8_dsp"];
-    assert!(dsp.iter().all(|kernel| seen[kernel] > 100));
-    // A window that reaches no column, or columns of one channel that are dilated.
-    let plain: usize = seen.iter().filter(|(kernel, _)| !dsp.contains(kernel)).map(|(_, n)| n).sum();
-    assert!(plain < 10, "{plain} layers stayed plain");
+}
+
+#[test]
+fn every_layer_has_a_fast_form_of_the_same_bits() {
+    for family in Family::ALL.into_iter().filter(|&family| family != Family::Plain) {
+        let mut random = Random(5);
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        for round in 0..150 {
+            let layers = layers(&mut random, 12, if round % 10 == 0 { 4000 } else { 300 });
+            let expected = expected(&layers);
+            let program = selected(&layers, family);
+            let outputs = run_alone(&program, &layers.inputs);
+            for ((step, output), expected) in layers.program.steps.iter().zip(outputs).zip(expected) {
+                assert!(output.bytes() == expected, "{family:?}: {:?}", step.kernel);
+            }
+            for step in &program.steps {
+                *seen.entry(step.kernel.function()).or_default() += 1;
+            }
+        }
+        println!("{seen:?}");
+        let fast = kernels(family);
+        assert!(fast.iter().all(|kernel| seen[kernel] > 100));
+        // A window that reaches no column, or columns of one channel that are dilated.
+        let plain: usize = seen.iter().filter(|(kernel, _)| !fast.contains(kernel)).map(|(_, n)| n).sum();
+        assert!(plain < 10, "{plain} layers stayed plain");
+    }
 }
 
 /// Generated code for a program, as a model of the bench.
@@ -86,13 +99,13 @@ fn devices_compute_the_same_bits_as_the_plain_kernels() {
     let mut random = Random(6);
     let cases: Vec<Layers> = [2000, 400].map(|size| layers(&mut random, 72, size)).into();
     for board in BOARDS {
-        let family = kiln_cli::target::family(board.target).expect("a known target");
+        let family = kiln_cli::target::family(board.name()).expect("a known target");
         let missing = Toolchain::find(board.target).is_err() || find_program(board.emulator).is_none();
         if family == Family::Plain || missing {
             assert!(
                 family == Family::Plain || std::env::var_os("KILN_TEST_ALL").is_none(),
                 "{}",
-                board.target
+                board.name()
             );
             continue;
         }
@@ -103,12 +116,12 @@ fn devices_compute_the_same_bits_as_the_plain_kernels() {
                 .enumerate()
                 .map(|(i, case)| model(&selected(case, family), &case.inputs, &name(i)))
                 .collect();
-            let options = BenchOptions { opt_level: opt_level.to_owned(), ..BenchOptions::new(board.target) };
-            let results = bench::run(&models, &options).unwrap_or_else(|e| panic!("{}: {e}", board.target));
+            let options = BenchOptions { opt_level: opt_level.to_owned(), ..BenchOptions::new(board.name()) };
+            let results = bench::run(&models, &options).unwrap_or_else(|e| panic!("{}: {e}", board.name()));
             for (case, result) in cases.iter().zip(results) {
                 let steps = case.program.steps.iter().zip(result.outputs).zip(expected(case));
                 for ((step, output), expected) in steps {
-                    assert!(output == expected, "{} at {opt_level}: {:?}", board.target, step.kernel);
+                    assert!(output == expected, "{} at {opt_level}: {:?}", board.name(), step.kernel);
                 }
             }
         }

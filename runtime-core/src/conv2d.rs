@@ -41,6 +41,14 @@ impl<T> Conv2d<T> {
         }
     }
 
+    /// Whether it is a matrix product: one pixel of the input for each of the output.
+    pub const fn is_pointwise(&self) -> bool {
+        let w = &self.window;
+        let same = self.input.height == self.output.height && self.input.width == self.output.width;
+        let one = w.height == 1 && w.width == 1 && w.stride_h == 1 && w.stride_w == 1;
+        same && one && w.pad_top == 0 && w.pad_left == 0
+    }
+
     /// Bytes of scratch: the values that the weights of an output channel meet.
     pub const fn scratch_len(&self) -> usize {
         self.taps() * size_of::<T>()

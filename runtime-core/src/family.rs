@@ -12,17 +12,20 @@ pub enum Family {
     Plain,
     /// Armv7E-M and Armv8-M with the DSP extension: Cortex-M4, M7, M33, M35P.
     Dsp,
+    /// Armv8.1-M with MVE ("Helium"): Cortex-M52, M55, M85.
+    Mve,
 }
 
 impl Family {
     /// Every family; the plain one last, as [`select!`](crate::select) wants them.
-    pub const ALL: [Family; 2] = [Family::Dsp, Family::Plain];
+    pub const ALL: [Family; 3] = [Family::Mve, Family::Dsp, Family::Plain];
 
     /// Its name in `cfg(kiln_kernels)`, in `DEP_KILN_RUNTIME_CORE_KERNELS` and in [`select!`](crate::select).
     pub const fn name(self) -> &'static str {
         match self {
             Family::Plain => "plain",
             Family::Dsp => "dsp",
+            Family::Mve => "mve",
         }
     }
 
@@ -39,12 +42,19 @@ impl Family {
 }
 
 /// The family of this build.
-pub const FAMILY: Family = if cfg!(kiln_kernels = "dsp") { Family::Dsp } else { Family::Plain };
+pub const FAMILY: Family = if cfg!(kiln_kernels = "mve") {
+    Family::Mve
+} else if cfg!(kiln_kernels = "dsp") {
+    Family::Dsp
+} else {
+    Family::Plain
+};
 
 /// Keeps the items of the family that this build has, and those of `plain`, which stands last, where it is not listed.
 ///
 /// ```
 /// kiln_runtime_core::select! {
+///     mve { const CHOSEN: &str = "mve"; }
 ///     dsp { const CHOSEN: &str = "dsp"; }
 ///     plain { const CHOSEN: &str = "plain"; }
 /// }
@@ -61,6 +71,15 @@ macro_rules! select {
 macro_rules! __select {
     (plain { $($items:tt)* }) => { $($items)* };
     (dsp { $($items:tt)* } $($rest:tt)*) => { $($items)* };
+    ($other:ident { $($items:tt)* } $($rest:tt)*) => { $crate::__select! { $($rest)* } };
+}
+
+#[cfg(kiln_kernels = "mve")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __select {
+    (plain { $($items:tt)* }) => { $($items)* };
+    (mve { $($items:tt)* } $($rest:tt)*) => { $($items)* };
     ($other:ident { $($items:tt)* } $($rest:tt)*) => { $crate::__select! { $($rest)* } };
 }
 

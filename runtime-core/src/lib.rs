@@ -29,6 +29,7 @@ mod image;
 mod integer;
 mod matmul;
 mod moves;
+mod mve;
 mod pool;
 mod requantize;
 mod softmax;
@@ -55,6 +56,7 @@ pub use moves::{
     Copy, Fill8, Fill16, Fill32, Load8, Load16, Load32, copy_8, copy_16, copy_32, copy_64, fill_8, fill_16,
     fill_32, load_8, load_16, load_32,
 };
+pub use mve::*;
 pub use pool::*;
 pub use requantize::{div_round_half_even, requantize, requantize_wide, round_half_even};
 pub use softmax::*;

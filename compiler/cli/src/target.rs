@@ -9,7 +9,8 @@ const TARGETS: &[(&[&str], &str, Family)] = &[
     (&["cortex-m0", "cortex-m0plus", "m0", "m0plus"], "thumbv6m", Family::Plain),
     (&["cortex-m3", "m3"], "thumbv7m-", Family::Plain),
     (&["cortex-m4", "m4", "cortex-m7", "m7"], "thumbv7em", Family::Dsp),
-    (&["cortex-m33", "m33", "cortex-m55", "m55"], "thumbv8m.main", Family::Dsp),
+    (&["cortex-m33", "m33"], "thumbv8m.main", Family::Dsp),
+    (&["cortex-m55", "m55", "cortex-m85", "m85"], "", Family::Mve), // their triple is that of the M33
     (&["rv32imc", "riscv32"], "riscv32", Family::Plain),
     (&["wasm32"], "wasm32", Family::Plain),
 ];
@@ -62,6 +63,9 @@ mod tests {
     fn names_and_triples_have_their_kernels() {
         for dsp in ["m4", "cortex-m7", "thumbv7em-none-eabi", "thumbv8m.main-none-eabihf"] {
             assert_eq!(family(dsp), Ok(Family::Dsp), "{dsp}");
+        }
+        for mve in ["m55", "cortex-m85"] {
+            assert_eq!(family(mve), Ok(Family::Mve), "{mve}");
         }
         for plain in ["host", "m3", "thumbv7m-none-eabi", "wasm32", "aarch64-unknown-linux-gnu"] {
             assert_eq!(family(plain), Ok(Family::Plain), "{plain}");

@@ -81,7 +81,7 @@ fn every_board_gives_the_same_bits_and_exact_figures() {
         }
         let models =
             [tiny(TINY), tiny(&TINY.replace("arena: [Block::ZERO; 4]", "arena: [Block::ZERO; 4] /* 2 */"))];
-        let results = bench(board.target, &models).unwrap();
+        let results = bench(board.name(), &models).unwrap();
         let first = &results[0];
         println!("{first:?}");
         assert_eq!(first.outputs, [expected()], "{}", board.target);

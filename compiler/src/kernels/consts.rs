@@ -2,8 +2,8 @@
 
 use crate::tensor::ElemType;
 use kiln_runtime_core::{
-    DenseFilterDsp, DepthwiseFilterDsp, Filter, Filter4, Filter4Wide, FilterDsp, FilterF32, FilterWide,
-    IntegerFilter,
+    DenseFilterDsp, DenseFilterMve, DepthwiseFilterDsp, Filter, Filter4, Filter4Wide, FilterDsp, FilterF32,
+    FilterMve, FilterWide, IntegerFilter,
 };
 
 /// The values of one constant table.
@@ -200,6 +200,26 @@ impl Tables for DenseFilterDsp<'_> {
     type Bound<'a> = DenseFilterDsp<'a>;
     fn bind<'a>(consts: &[&'a ConstData]) -> DenseFilterDsp<'a> {
         DenseFilterDsp { weights: u32s(consts, 0), quads: i32s(consts, 1) }
+    }
+}
+
+impl Tables for FilterMve<'_> {
+    const GROUP: Option<&'static str> = Some("FilterMve");
+    const FIELDS: &'static [(&'static str, ElemType)] =
+        &[("weights", ElemType::I8), ("pairs", ElemType::I32)];
+    type Bound<'a> = FilterMve<'a>;
+    fn bind<'a>(consts: &[&'a ConstData]) -> FilterMve<'a> {
+        FilterMve { weights: i8s(consts, 0), pairs: i32s(consts, 1) }
+    }
+}
+
+impl Tables for DenseFilterMve<'_> {
+    const GROUP: Option<&'static str> = Some("DenseFilterMve");
+    const FIELDS: &'static [(&'static str, ElemType)] =
+        &[("weights", ElemType::I8), ("quads", ElemType::I32)];
+    type Bound<'a> = DenseFilterMve<'a>;
+    fn bind<'a>(consts: &[&'a ConstData]) -> DenseFilterMve<'a> {
+        DenseFilterMve { weights: i8s(consts, 0), quads: i32s(consts, 1) }
     }
 }
 

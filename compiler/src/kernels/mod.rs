@@ -274,6 +274,28 @@ kernels! {
         family Dsp
     }
 
+    // int8, cores with MVE
+    Conv2dI8Mve = conv2d_i8_mve(Conv2dI8Mve) {
+        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::FilterMve<'_>], overlay false,
+        macs |p| p.output.elements() * p.window.height * p.window.width * p.input.channels,
+        family Mve
+    }
+    PointwiseConv2dI8Mve = pointwise_conv2d_i8_mve(PointwiseConv2dI8Mve) {
+        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::FilterMve<'_>], overlay false,
+        macs |p| p.output.elements() * p.input.channels,
+        family Mve
+    }
+    DepthwiseConv2dI8Mve = depthwise_conv2d_i8_mve(DepthwiseConv2dI8Mve) {
+        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::Filter<'_>], overlay false,
+        macs |p| p.output.elements() * p.window.height * p.window.width,
+        family Mve
+    }
+    FullyConnectedI8Mve = fully_connected_i8_mve(FullyConnectedI8Mve) {
+        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::DenseFilterMve<'_>], overlay false,
+        macs |p| p.output.elements() * p.input.width * p.input.channels,
+        family Mve
+    }
+
     // int16
     MatMulI16 = matmul_i16(MatMulI16) {
         reads [a: I16, b: I16], writes [output: I16], overlay false, macs |p| p.output.elements() * p.a.channels

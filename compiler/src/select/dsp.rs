@@ -1,6 +1,7 @@
 //! The kernels for cores with the DSP extension.
 
 use super::pack::{self, Layer, Taps};
+use super::{as_conv, exchange, layer};
 use crate::kernels::{ConstData, Kernel};
 use crate::program::{ConstId, Program, Step};
 use kiln_runtime_core::{
@@ -27,38 +28,8 @@ pub(super) fn select(program: &mut Program) {
         let fits =
             |(kernel, tables): &Exchange| kernel.check(&[&tables[0].1, &tables[1].1], usize::MAX).is_ok();
         if let Some((kernel, tables)) = candidates.into_iter().flatten().find(fits) {
-            let consts = tables.into_iter().map(|(name, data)| program.constant(name, data)).collect();
-            let step = &mut program.steps[i];
-            (step.kernel, step.consts) = (kernel, consts);
+            exchange(program, i, kernel, tables);
         }
-    }
-}
-
-/// The tables of a layer, when they are such that the packed form can say them.
-fn layer<'a>(program: &'a Program, step: &Step) -> Option<Layer<'a>> {
-    let table = |i: usize| step.consts.get(i).map(|c: &ConstId| &program.consts[c.0].data);
-    match (table(0)?, table(1)?, table(2)?) {
-        (ConstData::I8(weights), ConstData::I32(bias), ConstData::I32(multiplier))
-            if table(3)?.is_empty() && table(4)?.is_empty() && !bias.is_empty() =>
-        {
-            Some(Layer { weights, bias, multiplier })
-        }
-        _ => None,
-    }
-}
-
-/// A depthwise convolution of one channel reads it for every output: a convolution.
-fn as_conv(p: &DepthwiseConv2dI8) -> Conv2dI8 {
-    Conv2dI8 {
-        input: p.input,
-        output: p.output,
-        window: p.window,
-        groups: 1,
-        input_zero_point: p.input_zero_point,
-        output_zero_point: p.output_zero_point,
-        min: p.min,
-        max: p.max,
-        scratch: 0,
     }
 }
 
@@ -109,8 +80,7 @@ fn conv(program: &Program, step: &Step, p: &Conv2dI8) -> Option<Vec<Exchange>> {
         return Some(vec![windowed(input, window)]);
     }
     let mut forms = vec![];
-    let one = Window { height: 1, width: 1, stride_h: 1, stride_w: 1, pad_top: 0, pad_left: 0, ..window };
-    if window == one && (output.height, output.width) == (p.input.height, p.input.width) {
+    if p.is_pointwise() {
         // One pixel is a dense layer, when its channels lie one after the other.
         if p.input.layout.chan == 1 && output.height == 1 && output.width == 1 {
             forms.push(dense_of(&layer, (p.input, output), (output_zero_point, min, max)));
@@ -162,7 +132,7 @@ fn dense_of(
 }
 
 /// A convolution in groups as one for each group, on slices of its images and tables: the fast forms know no groups.
-fn split_groups(program: &mut Program) {
+pub(super) fn split_groups(program: &mut Program) {
     let steps = std::mem::take(&mut program.steps);
     for step in steps {
         let parts = match &step.kernel {

@@ -2,10 +2,13 @@
 //! computes the same bits faster, its tables repacked for it. What a family has no kernel for stays plain.
 
 mod dsp;
+mod mve;
 mod pack;
 
-use crate::program::{ConstId, Program};
-use kiln_runtime_core::Family;
+use crate::kernels::{ConstData, Kernel};
+use crate::program::{ConstId, Program, Step};
+use kiln_runtime_core::{Conv2dI8, DepthwiseConv2dI8, Family};
+use pack::Layer;
 use std::collections::BTreeMap;
 
 /// The program for a family.
@@ -13,9 +16,45 @@ pub fn select(mut program: Program, family: Family) -> Program {
     match family {
         Family::Plain => return program,
         Family::Dsp => dsp::select(&mut program),
+        Family::Mve => mve::select(&mut program),
     }
     drop_unused_tables(&mut program);
     program
+}
+
+/// Gives a step another kernel with tables of its own.
+fn exchange(program: &mut Program, step: usize, kernel: Kernel, tables: [(&'static str, ConstData); 2]) {
+    let consts = tables.into_iter().map(|(name, data)| program.constant(name, data)).collect();
+    let step = &mut program.steps[step];
+    (step.kernel, step.consts) = (kernel, consts);
+}
+
+/// The tables of a layer, when they are such that the packed form can say them.
+fn layer<'a>(program: &'a Program, step: &Step) -> Option<Layer<'a>> {
+    let table = |i: usize| step.consts.get(i).map(|c: &ConstId| &program.consts[c.0].data);
+    match (table(0)?, table(1)?, table(2)?) {
+        (ConstData::I8(weights), ConstData::I32(bias), ConstData::I32(multiplier))
+            if table(3)?.is_empty() && table(4)?.is_empty() && !bias.is_empty() =>
+        {
+            Some(Layer { weights, bias, multiplier })
+        }
+        _ => None,
+    }
+}
+
+/// A depthwise convolution of one channel reads it for every output: a convolution.
+fn as_conv(p: &DepthwiseConv2dI8) -> Conv2dI8 {
+    Conv2dI8 {
+        input: p.input,
+        output: p.output,
+        window: p.window,
+        groups: 1,
+        input_zero_point: p.input_zero_point,
+        output_zero_point: p.output_zero_point,
+        min: p.min,
+        max: p.max,
+        scratch: 0,
+    }
 }
 
 /// Forgets the tables of the steps that were exchanged.

@@ -129,6 +129,38 @@ pub(super) fn depthwise(layer: &Layer, (height, width): (usize, usize)) -> [(&'s
     [("weights", ConstData::U32(weights)), ("channels", ConstData::I32(channels))]
 }
 
+/// Weights of two output channels at a time, 16 taps of each in turn; the last of an odd number is there twice. And their biases
+/// and multipliers, these for two pixels.
+pub(super) fn vectors(layer: &Layer) -> [(&'static str, ConstData); 2] {
+    let last = layer.bias.len().saturating_sub(1);
+    let pairs = || (0..=last).step_by(2).map(|c| [c, (c + 1).min(last)]);
+    let weights = pairs().flat_map(|pair| in_sixteens(&pair.map(|c| layer.channel(c)))).collect();
+    let params = pairs().flat_map(|[c, d]| {
+        let (m, n) = (layer.multiplier(c), layer.multiplier(d));
+        [layer.bias(c), layer.bias(d), m, m, n, n]
+    });
+    [("weights", ConstData::I8(weights)), ("pairs", ConstData::I32(params.collect()))]
+}
+
+/// Weights of four outputs at a time, 16 features of each in turn, and their biases and multipliers. Missing outputs are zeros.
+pub(super) fn dense_vectors(layer: &Layer) -> [(&'static str, ConstData); 2] {
+    let quads = || (0..layer.bias.len()).step_by(4).map(|c| [c, c + 1, c + 2, c + 3]);
+    let weights = quads().flat_map(|quad| in_sixteens(&quad.map(|c| layer.channel(c)))).collect();
+    let params = quads().flat_map(|quad| {
+        let biases = quad.map(|c| layer.bias(c));
+        biases.into_iter().chain(quad.map(|c| layer.multiplier(c)))
+    });
+    [("weights", ConstData::I8(weights)), ("quads", ConstData::I32(params.collect()))]
+}
+
+/// Sixteen values of each row in turn, filled up with zeros.
+fn in_sixteens(rows: &[Vec<i32>]) -> Vec<i8> {
+    let length = rows.first().map_or(0, Vec::len);
+    let at = |row: &Vec<i32>, i: usize| row.get(i).map_or(0, |&w| w as i8);
+    let sixteen = |from: usize| rows.iter().flat_map(move |row| (from..from + 16).map(move |i| at(row, i)));
+    (0..length).step_by(16).flat_map(sixteen).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,6 +183,22 @@ mod tests {
         weights[5] = -1;
         assert!(!dual(&weights, [0, 0]), "256 * -128 - 1 does not fit 16 bits");
         assert!(!dual(&[1; 32], [0, 0]), "short sums are packed plainly");
+    }
+
+    #[test]
+    fn vectors_hold_sixteen_taps_of_one_channel() {
+        let weights: Vec<i8> = (0..51).collect();
+        let layer = Layer { weights: &weights, bias: &[1, 2, 3], multiplier: &[4, 5, 6] };
+        let [(_, ConstData::I8(packed)), (_, ConstData::I32(pairs))] = vectors(&layer) else { panic!() };
+        assert_eq!(packed.len(), 2 * 2 * 2 * 16);
+        assert_eq!((packed[0], packed[16], packed[32], packed[33], packed[48]), (0, 17, 16, 0, 33));
+        assert_eq!((packed[64], packed[80]), (34, 34), "the odd channel twice");
+        assert_eq!(pairs, [1, 2, 4, 4, 5, 5, 3, 3, 6, 6, 6, 6]);
+        let [(_, ConstData::I8(packed)), (_, ConstData::I32(quads))] = dense_vectors(&layer) else {
+            panic!()
+        };
+        assert_eq!((packed.len(), packed[32], packed[48], packed[64]), (128, 34, 0, 16));
+        assert_eq!(quads, [1, 2, 3, 0, 4, 5, 6, 0]);
     }
 
     #[test]

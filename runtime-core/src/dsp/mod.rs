@@ -13,9 +13,9 @@ mod fully_connected_i8_dsp;
 mod gather;
 mod gemm;
 mod interleave;
-mod outside;
+pub(crate) mod outside;
 mod pointwise_conv2d_i8_dsp;
-mod tiles;
+pub(crate) mod tiles;
 mod words;
 
 pub use conv2d_i8_dsp::{Conv2dI8Dsp, conv2d_i8_dsp};

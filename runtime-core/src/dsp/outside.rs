@@ -3,7 +3,7 @@
 use crate::{Block, view_mut};
 
 /// The memory below and above a kernel's scratch, addressed as if it were whole.
-pub(super) struct Outside<'a> {
+pub(crate) struct Outside<'a> {
     low: &'a mut [i8],
     high: &'a mut [i8],
     /// Where `high` begins.
@@ -12,7 +12,7 @@ pub(super) struct Outside<'a> {
 
 /// Splits `len` bytes of scratch from byte `offset` on off the memory, both multiples of 16; `None` when they are not
 /// inside. `check` of the parameter structs proves that they are.
-pub(super) fn split(mem: &mut [Block], offset: usize, len: usize) -> Option<(&mut [Block], Outside<'_>)> {
+pub(crate) fn split(mem: &mut [Block], offset: usize, len: usize) -> Option<(&mut [Block], Outside<'_>)> {
     let (low, rest) = mem.split_at_mut_checked(offset / 16)?;
     let (scratch, high) = rest.split_at_mut_checked(len / 16)?;
     let from = offset / 16 * 16 + len / 16 * 16;
@@ -20,7 +20,7 @@ pub(super) fn split(mem: &mut [Block], offset: usize, len: usize) -> Option<(&mu
 }
 
 /// Whether [`split`] finds the scratch, and no image reaches into it.
-pub(super) const fn fits(offset: usize, len: usize, arena: usize) -> bool {
+pub(crate) const fn fits(offset: usize, len: usize, arena: usize) -> bool {
     offset.is_multiple_of(16) && len.is_multiple_of(16) && offset <= arena && len <= arena - offset
 }
 

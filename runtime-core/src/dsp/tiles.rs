@@ -7,7 +7,7 @@ use crate::Image;
 use core::ops::Range;
 
 /// Whether the pixels of all rows lie one after the other, in each channel.
-pub(super) const fn flat(image: &Image) -> bool {
+pub(crate) const fn flat(image: &Image) -> bool {
     image.layout.col == 1 && image.layout.row == image.width && image.ring >= image.height
 }
 
@@ -79,7 +79,7 @@ fn store(outside: &mut Outside, (at, plane): (usize, usize), count: usize, value
 
 /// Narrows outputs to `min..=max`, where those are not what saturation to int8 gave already.
 #[inline(never)]
-pub(super) fn clamp(outside: &mut Outside, output: &Image, rows: Range<usize>, min: i8, max: i8) {
+pub(crate) fn clamp(outside: &mut Outside, output: &Image, rows: Range<usize>, min: i8, max: i8) {
     if min == i8::MIN && max == i8::MAX {
         return;
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// `-icount shift=7`: an instruction lasts 2^7 ns of emulated time, more than three ticks of the slowest timer, so that
 /// ticks divide into instructions without doubt.
-const INSTRUCTION_NS: u64 = 128;
+const INSTRUCTION_PS: u64 = 128_000;
 
 /// What the harness reports.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub fn run(board: &Board, program: &Path, limit: Duration) -> Result<Report, Str
         }
     }
     let text = output.join().unwrap_or_default();
-    parse(&text, board.tick_ns)
+    parse(&text, board.tick_ps)
         .map_err(|what| format!("{what}\n{}{}", text.trim_end(), errors.join().unwrap_or_default()))
 }
 
@@ -77,7 +77,7 @@ fn drain(stream: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<
 }
 
 /// Lines of a name and hexadecimal bytes, `done` at the end.
-fn parse(text: &str, tick_ns: u64) -> Result<Report, String> {
+fn parse(text: &str, tick_ps: u64) -> Result<Report, String> {
     let mut report = Report::default();
     let (mut empty, mut steady) = ([0u64; 2], [0u64; 2]);
     let mut done = false;
@@ -105,11 +105,11 @@ fn parse(text: &str, tick_ns: u64) -> Result<Report, String> {
     }
     let ticks = unwrap(steady).saturating_sub(unwrap(empty));
     // The empty function is a call and a return: two instructions that the difference has lost.
-    report.instructions = (ticks * tick_ns + INSTRUCTION_NS / 2) / INSTRUCTION_NS + 2;
+    report.instructions = (ticks * tick_ps + INSTRUCTION_PS / 2) / INSTRUCTION_PS + 2;
     // The last mark shows what a mark costs.
     if let Some(cost) = marks.pop() {
         let instructions =
-            |ticks: u64| (ticks.saturating_sub(cost) * tick_ns + INSTRUCTION_NS / 2) / INSTRUCTION_NS;
+            |ticks: u64| (ticks.saturating_sub(cost) * tick_ps + INSTRUCTION_PS / 2) / INSTRUCTION_PS;
         report.layers = marks.into_iter().map(instructions).collect();
     }
     Ok(report)
@@ -135,7 +135,7 @@ mod tests {
     fn a_report_is_read() {
         let text = "ram 00000100\nstack 00000020\nfirst 0aff\nempty_fine 00000008\nempty_coarse 00000000\n\
                     steady_fine 000000c8\nsteady_coarse 00000000\nmark 00000068\nmark 00000008\nsecond 0aff\ndone\n";
-        let report = parse(text, 40).unwrap();
+        let report = parse(text, 40_000).unwrap();
         assert_eq!((report.ram, report.stack, report.instructions), (256, 32, 62));
         assert_eq!(report.layers, [30]);
         assert_eq!(report.first, [[0x0a, 0xff]]);
@@ -144,8 +144,8 @@ mod tests {
 
     #[test]
     fn a_report_without_its_end_is_an_error() {
-        assert_eq!(parse("ram 00000100\n", 40), Err("the firmware stopped early".into()));
-        assert_eq!(parse("fault\n", 40), Err("the firmware said `fault`".into()));
+        assert_eq!(parse("ram 00000100\n", 40_000), Err("the firmware stopped early".into()));
+        assert_eq!(parse("fault\n", 40_000), Err("the firmware said `fault`".into()));
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub struct Programs {
 /// Writes the crate and builds it. Names carry a hash of their contents, so that two benches may use one folder at once.
 pub fn build(models: &[BenchModel], options: &BenchOptions, board: &Board) -> Result<Programs, String> {
     let toolchain = Toolchain::find(board.target)?;
-    let folder = options.folder.join(board.target);
+    let folder = options.folder.join(board.name());
     let names: Vec<String> = models.iter().map(|model| program_name(model, options)).collect();
     let baseline = format!("baseline_o{}", options.opt_level);
     let source = folder.join(format!("firmware_{}", hash(&[names.join(" ").as_bytes()])));

@@ -19,8 +19,8 @@ pub struct Board {
     pub ram: &'static str,
     /// Flags of the compiler.
     pub rustflags: &'static [&'static str],
-    /// Nanoseconds of emulated time from one tick of the board's timer to the next.
-    pub tick_ns: u64,
+    /// Picoseconds of emulated time from one tick of the board's timer to the next.
+    pub tick_ps: u64,
 }
 
 const ARM: &str = "qemu-system-arm";
@@ -36,7 +36,7 @@ pub const BOARDS: &[Board] = &[
         flash: "0x00000000, LENGTH = 4M",
         ram: "0x20000000, LENGTH = 4M",
         rustflags: &["-Ctarget-cpu=cortex-m4"],
-        tick_ns: 40,
+        tick_ps: 40_000,
     },
     Board {
         target: "thumbv7m-none-eabi",
@@ -47,7 +47,7 @@ pub const BOARDS: &[Board] = &[
         flash: "0x00000000, LENGTH = 4M",
         ram: "0x20000000, LENGTH = 4M",
         rustflags: &[],
-        tick_ns: 40,
+        tick_ps: 40_000,
     },
     Board {
         target: "thumbv6m-none-eabi",
@@ -58,7 +58,7 @@ pub const BOARDS: &[Board] = &[
         flash: "0x00000000, LENGTH = 4M",
         ram: "0x20000000, LENGTH = 4M",
         rustflags: &[],
-        tick_ns: 40,
+        tick_ps: 40_000,
     },
     Board {
         target: "thumbv8m.main-none-eabihf",
@@ -69,7 +69,18 @@ pub const BOARDS: &[Board] = &[
         flash: "0x10000000, LENGTH = 4M",
         ram: "0x38000000, LENGTH = 4M",
         rustflags: &["-Ctarget-cpu=cortex-m33", "--cfg=board=\"an505\""],
-        tick_ns: 50,
+        tick_ps: 50_000,
+    },
+    Board {
+        target: "thumbv8m.main-none-eabihf",
+        names: &["cortex-m55", "m55", "cortex-m85", "m85"],
+        emulator: ARM,
+        machine: &["-machine", "mps3-an547"],
+        package: ARM,
+        flash: "0x00000000, LENGTH = 512K",
+        ram: "0x21000000, LENGTH = 4M",
+        rustflags: &["-Ctarget-cpu=cortex-m55", "--cfg=board=\"an547\""],
+        tick_ps: 31_250,
     },
     Board {
         target: "riscv32imc-unknown-none-elf",
@@ -80,15 +91,20 @@ pub const BOARDS: &[Board] = &[
         flash: "0x80000000, LENGTH = 16M",
         ram: "0x81000000, LENGTH = 16M",
         rustflags: &["-Crelocation-model=static"],
-        tick_ns: 1,
+        tick_ps: 1_000,
     },
 ];
 
 impl Board {
+    /// The name that no other board has: boards may share a triple.
+    pub fn name(&self) -> &'static str {
+        self.names.first().unwrap_or(&self.target)
+    }
+
     /// The board for a triple or a short name.
     pub fn find(name: &str) -> Result<&'static Board, String> {
         BOARDS.iter().find(|board| board.target == name || board.names.contains(&name)).ok_or_else(|| {
-            let known: Vec<_> = BOARDS.iter().map(|board| format!("`{}`", board.target)).collect();
+            let known: Vec<_> = BOARDS.iter().map(|board| format!("`{}`", board.name())).collect();
             format!("no emulated board for target `{name}`\n  = help: use one of {}", known.join(", "))
         })
     }

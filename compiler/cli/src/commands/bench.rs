@@ -15,7 +15,7 @@ use std::process::ExitCode;
 pub(super) struct Bench {
     #[command(flatten)]
     model: ModelArgs,
-    /// Target triple, or cortex-m0plus, m3, m4, m33, rv32imc
+    /// Target triple, or cortex-m0plus, m3, m4, m33, m55, rv32imc
     #[arg(long, default_value = "thumbv7em-none-eabihf")]
     target: String,
     /// Optimisation of the firmware: 1, 2, 3, s or z

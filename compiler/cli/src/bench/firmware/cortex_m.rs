@@ -83,28 +83,58 @@ pub fn stack_pointer() -> usize {
     sp
 }
 
-/// The CMSDK timer counts every tick in 32 bits, the dual timer every 256th: together they never wrap unseen.
-#[cfg(board = "an505")]
-const TIMERS: usize = 0x5000_0000;
-#[cfg(not(board = "an505"))]
-const TIMERS: usize = 0x4000_0000;
-const FINE: *mut u32 = TIMERS as *mut u32;
-const COARSE: *mut u32 = (TIMERS + 0x2000) as *mut u32;
+#[cfg(not(board = "an547"))]
+mod timers {
+    //! The CMSDK timer counts every tick in 32 bits, the dual timer every 256th: together they never wrap unseen.
 
-pub fn start_timers() {
-    // SAFETY: timer registers of the board: control, value, reload, and load, value, control.
-    unsafe {
-        FINE.add(2).write_volatile(u32::MAX);
-        FINE.add(1).write_volatile(u32::MAX);
-        FINE.write_volatile(1);
-        COARSE.write_volatile(u32::MAX);
-        COARSE.add(2).write_volatile(0x80 | 0x8 | 0x2); // on, divided by 256, 32 bits, wrapping
+    #[cfg(board = "an505")]
+    const TIMERS: usize = 0x5000_0000;
+    #[cfg(not(board = "an505"))]
+    const TIMERS: usize = 0x4000_0000;
+    const FINE: *mut u32 = TIMERS as *mut u32;
+    const COARSE: *mut u32 = (TIMERS + 0x2000) as *mut u32;
+
+    pub fn start_timers() {
+        // SAFETY: timer registers of the board: control, value, reload, and load, value, control.
+        unsafe {
+            FINE.add(2).write_volatile(u32::MAX);
+            FINE.add(1).write_volatile(u32::MAX);
+            FINE.write_volatile(1);
+            COARSE.write_volatile(u32::MAX);
+            COARSE.add(2).write_volatile(0x80 | 0x8 | 0x2); // on, divided by 256, 32 bits, wrapping
+        }
+    }
+
+    /// Ticks so far, and ticks / 256. Both wrap.
+    #[inline(always)]
+    pub fn ticks() -> (u32, u32) {
+        // SAFETY: reads timer registers, which count down.
+        unsafe { (!FINE.add(1).read_volatile(), !COARSE.add(1).read_volatile()) }
     }
 }
 
-/// Ticks so far, and ticks / 256. Both wrap.
-#[inline(always)]
-pub fn ticks() -> (u32, u32) {
-    // SAFETY: reads timer registers, which count down.
-    unsafe { (!FINE.add(1).read_volatile(), !COARSE.add(1).read_volatile()) }
+#[cfg(board = "an547")]
+mod timers {
+    //! The system counter of SSE-300, 64 bits, read through the first of its timers.
+
+    const COUNTER: *mut u32 = 0x5810_0000 as *mut u32;
+    const LOW: *const u32 = 0x4800_0000 as *const u32;
+    const HIGH: *const u32 = 0x4800_0004 as *const u32;
+
+    pub fn start_timers() {
+        // SAFETY: the counter's control register: on.
+        unsafe { COUNTER.write_volatile(1) }
+    }
+
+    /// Ticks so far, and ticks / 256. Both wrap.
+    #[inline(always)]
+    pub fn ticks() -> (u32, u32) {
+        // SAFETY: reads timer registers.
+        let (high, low, again) = unsafe { (HIGH.read_volatile(), LOW.read_volatile(), HIGH.read_volatile()) };
+        // When the high word moved in between, the low word was read near its wrap: take the side it is on.
+        let high = if low >> 31 == 1 { high } else { again };
+        (low, (high << 24) | (low >> 8))
+    }
 }
+
+pub use timers::{start_timers, ticks};
