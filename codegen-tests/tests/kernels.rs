@@ -3,6 +3,7 @@
 use codegen_tests::layers::{Layers, Random, layers};
 use kiln_cli::bench::{self, BOARDS, BenchModel, BenchOptions};
 use kiln_cli::toolchain::{Toolchain, find_program};
+use kiln_compiler::kernels::Overlay;
 use kiln_compiler::program::{BufferId, Placement, Program, Step, run, run_placed};
 use kiln_compiler::tensor::Tensor;
 use kiln_compiler::{codegen, plan, program, select};
@@ -77,6 +78,53 @@ fn every_layer_has_a_fast_form_of_the_same_bits() {
         let plain: usize = seen.iter().filter(|(kernel, _)| !fast.contains(kernel)).map(|(_, n)| n).sum();
         assert!(plain < 10, "{plain} layers stayed plain");
     }
+}
+
+/// A placement in which every output that may begin where its input begins does so; how many there are of each kernel.
+fn in_place(program: &Program) -> (Placement, BTreeMap<&'static str, usize>) {
+    let mut placement = Placement::unplanned(program);
+    let mut found = BTreeMap::new();
+    for (index, step) in program.steps.iter().enumerate() {
+        if let (Overlay::Start, [Some(from)], [to]) =
+            (step.kernel.overlay(), &step.reads[..], &step.writes[..])
+        {
+            // A place behind all others, where the input may be shorter than the output.
+            let size = program.buffers[from.0].size().max(program.buffers[to.0].size());
+            placement.buffers[from.0] = placement.arena;
+            placement.buffers[to.0] = placement.arena;
+            placement.arena += size.next_multiple_of(16);
+            assert!(placement.kernel(program, index).overlay() == Overlay::Start);
+            *found.entry(step.kernel.function()).or_default() += 1;
+        }
+    }
+    (placement, found)
+}
+
+#[test]
+fn kernels_compute_in_place_what_they_say_they_can() {
+    let mut random = Random(7);
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    for round in 0..90 {
+        let layers = layers(&mut random, 12, if round % 10 == 0 { 4000 } else { 300 });
+        let expected = expected(&layers);
+        for family in Family::ALL {
+            let program = select::select(layers.program.clone(), family);
+            let (placement, found) = in_place(&program);
+            let outputs = run_placed(&program, &placement, &layers.inputs, &mut |_, _| {}).expect("it runs");
+            for ((step, output), expected) in program.steps.iter().zip(outputs).zip(&expected) {
+                assert!(output.bytes() == *expected, "{family:?}: {:?}", step.kernel);
+            }
+            found.into_iter().for_each(|(kernel, n)| *seen.entry(kernel).or_default() += n);
+        }
+    }
+    println!("{seen:?}");
+    for family in ["dsp", "mve"] {
+        for kernel in ["pointwise_conv2d_i8", "depthwise_conv2d_i8"] {
+            let kernel = format!("{kernel}_{family}");
+            assert!(seen.get(kernel.as_str()).is_some_and(|&n| n > 20), "{kernel}: {seen:?}");
+        }
+    }
+    assert!(seen["conv2d_i8"] > 20);
 }
 
 /// Generated code for a program, as a model of the bench.

@@ -49,6 +49,12 @@ impl<T> Conv2d<T> {
         same && one && w.pad_top == 0 && w.pad_left == 0
     }
 
+    /// Whether the output may lie over the input, pixel over pixel: a pixel is gathered from all channels before its outputs are
+    /// written, and is gathered once.
+    pub const fn in_place(&self) -> bool {
+        self.groups == 1 && self.is_pointwise() && self.input.same_pixels(&self.output)
+    }
+
     /// Bytes of scratch: the values that the weights of an output channel meet.
     pub const fn scratch_len(&self) -> usize {
         self.taps() * size_of::<T>()

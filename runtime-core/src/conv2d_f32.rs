@@ -24,6 +24,15 @@ pub struct Conv2dF32 {
 }
 
 impl Conv2dF32 {
+    /// Whether the output may lie over the input, pixel over pixel: a pixel is gathered from all channels before its outputs are
+    /// written, and is gathered once.
+    pub const fn in_place(&self) -> bool {
+        let w = &self.window;
+        let one = w.height == 1 && w.width == 1 && w.stride_h == 1 && w.stride_w == 1;
+        let pointwise = one && w.pad_top == 0 && w.pad_left == 0;
+        self.groups == 1 && pointwise && self.input.same_pixels(&self.output)
+    }
+
     /// Bytes of scratch, 4 for each weight of an output channel.
     pub const fn scratch_len(&self) -> usize {
         if self.groups == 0 {

@@ -41,6 +41,12 @@ impl Image {
         self.offset + slot * self.layout.row
     }
 
+    /// The row behind the last one that follows row `y` without a jump back to the ring's first row.
+    #[inline(always)]
+    pub const fn run_end(&self, y: usize) -> usize {
+        if self.ring >= self.height || self.ring == 0 { self.height } else { y - y % self.ring + self.ring }
+    }
+
     /// Element offset of `(y, x, c)`.
     #[inline(always)]
     pub const fn at(&self, y: usize, x: usize, c: usize) -> usize {
@@ -71,6 +77,13 @@ impl Image {
             Some(elements) => self.ring > 0 && self.end() <= elements,
             None => false,
         }
+    }
+
+    /// Whether each pixel of `other` lies where this image has the same pixel. Channels may differ in number.
+    pub const fn same_pixels(&self, other: &Image) -> bool {
+        let (a, b) = (&self.layout, &other.layout);
+        let strides = a.row == b.row && a.col == b.col && a.chan == b.chan && self.ring == other.ring;
+        strides && self.offset == other.offset && self.height == other.height && self.width == other.width
     }
 
     /// Whether two images have the same extents.

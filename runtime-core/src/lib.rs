@@ -32,6 +32,7 @@ mod moves;
 mod mve;
 mod pool;
 mod requantize;
+mod rows;
 mod softmax;
 mod tensor_info;
 mod unary;
@@ -59,6 +60,7 @@ pub use moves::{
 pub use mve::*;
 pub use pool::*;
 pub use requantize::{div_round_half_even, requantize, requantize_wide, round_half_even};
+pub use rows::Rows;
 pub use softmax::*;
 pub use tensor_info::TensorInfo;
 pub use unary::*;

@@ -1,7 +1,7 @@
 //! The runtime's kernels as the compiler knows them: one line each in the table below.
 //!
-//! A line says which images a kernel reads and writes, which constant tables it takes, whether its output may lie over
-//! its first input, and what it costs. Running it on the host, checking it, placing it in memory and printing its call
+//! A line says which images a kernel reads and writes, which constant tables it takes, how its output may lie over its first
+//! input, and what it costs. Running it on the host, checking it, placing it in memory and printing its call
 //! follow from the line, so none of them can disagree with the others. Parameter structs live in `kiln-runtime-core`.
 //!
 //! A kernel is added in `kernels!` below, after its function in `runtime-core`.
@@ -23,6 +23,24 @@ pub struct Places<'a> {
     pub scratch: Option<&'a mut usize>,
 }
 
+/// In which way an output may lie over the input that dies under it. The kernel's file says why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overlay {
+    /// In none.
+    No,
+    /// Exactly, where both are the same image: each element is read before the output at its place is written.
+    Elements,
+    /// From the same start on: the kernel says so of these very images.
+    Start,
+}
+
+impl From<bool> for Overlay {
+    /// What `in_place` of the kernel's parameters says.
+    fn from(in_place: bool) -> Overlay {
+        if in_place { Overlay::Start } else { Overlay::No }
+    }
+}
+
 /// What a kernel's constant tables are called in generated code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TableSpec {
@@ -39,7 +57,7 @@ macro_rules! kernels {
         $(#[$doc:meta])*
         $variant:ident = $function:ident($params:ident) {
             reads [$($read:ident: $read_elem:ident),*], writes [$write:ident: $write_elem:ident]
-            $(, scratch [$scratch:ident])? $(, tables [$tables:ty])? $(, check [$check:ident])?, overlay $overlay:literal, macs |$p:ident| $macs:expr
+            $(, scratch [$scratch:ident])? $(, tables [$tables:ty])? $(, check [$check:ident])?, overlay $overlay:expr, macs |$p:ident| $macs:expr
             $(, family $family:ident)?
         }
     )*) => {
@@ -126,9 +144,10 @@ macro_rules! kernels {
                 } )* }
             }
 
-            /// Whether the output may lie exactly over the first image that it reads.
-            pub fn overlay(&self) -> bool {
-                match self { $( Kernel::$variant(_) => $overlay, )* }
+            /// In which way the output may lie over the first image that it reads.
+            #[allow(unused_variables)]
+            pub fn overlay(&self) -> Overlay {
+                match self { $( Kernel::$variant($p) => Overlay::from($overlay), )* }
             }
 
             /// The family that the kernel was written for.
@@ -178,23 +197,23 @@ impl Kernel {
 kernels! {
     // integer layers with constant weights: `w4` has int4 weights, `wide` sums of 64 bits
     Conv2dI8 = conv2d_i8(Conv2dI8) {
-        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::Filter<'_>], overlay false,
+        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::Filter<'_>], overlay p.in_place(),
         macs |p| p.output.elements() * p.taps()
     }
     Conv2dI8W4 = conv2d_i8_w4(Conv2dI8) {
-        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::Filter4<'_>], check [check_int4], overlay false,
+        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::Filter4<'_>], check [check_int4], overlay p.in_place(),
         macs |p| p.output.elements() * p.taps()
     }
     Conv2dI16 = conv2d_i16(Conv2dI16) {
-        reads [input: I16], writes [output: I16], scratch [scratch], tables [rt::Filter<'_>], overlay false,
+        reads [input: I16], writes [output: I16], scratch [scratch], tables [rt::Filter<'_>], overlay p.in_place(),
         macs |p| p.output.elements() * p.taps()
     }
     Conv2dI16Wide = conv2d_i16_wide(Conv2dI16) {
-        reads [input: I16], writes [output: I16], scratch [scratch], tables [rt::FilterWide<'_>], overlay false,
+        reads [input: I16], writes [output: I16], scratch [scratch], tables [rt::FilterWide<'_>], overlay p.in_place(),
         macs |p| p.output.elements() * p.taps()
     }
     Conv2dI16W4 = conv2d_i16_w4(Conv2dI16) {
-        reads [input: I16], writes [output: I16], scratch [scratch], tables [rt::Filter4Wide<'_>], check [check_int4], overlay false,
+        reads [input: I16], writes [output: I16], scratch [scratch], tables [rt::Filter4Wide<'_>], check [check_int4], overlay p.in_place(),
         macs |p| p.output.elements() * p.taps()
     }
     DepthwiseConv2dI8 = depthwise_conv2d_i8(DepthwiseConv2dI8) {
@@ -242,15 +261,15 @@ kernels! {
     MatMulI8 = matmul_i8(MatMulI8) {
         reads [a: I8, b: I8], writes [output: I8], overlay false, macs |p| p.output.elements() * p.a.channels
     }
-    AddI8 = add_i8(AddI8) { reads [a: I8, b: I8], writes [output: I8], tables [[i8]], overlay true, macs |_p| 0 }
-    MulI8 = mul_i8(MulI8) { reads [a: I8, b: I8], writes [output: I8], tables [[i8]], overlay true, macs |_p| 0 }
+    AddI8 = add_i8(AddI8) { reads [a: I8, b: I8], writes [output: I8], tables [[i8]], overlay Overlay::Elements, macs |_p| 0 }
+    MulI8 = mul_i8(MulI8) { reads [a: I8, b: I8], writes [output: I8], tables [[i8]], overlay Overlay::Elements, macs |_p| 0 }
     MaxPoolI8 = max_pool_i8(MaxPoolI8) { reads [input: I8], writes [output: I8], overlay false, macs |_p| 0 }
     AveragePoolI8 = average_pool_i8(AveragePoolI8) { reads [input: I8], writes [output: I8], overlay false, macs |_p| 0 }
-    LookupI8 = lookup_i8(LookupI8) { reads [input: I8], writes [output: I8], tables [[i8]], overlay true, macs |_p| 0 }
-    ClampI8 = clamp_i8(ClampI8) { reads [input: I8], writes [output: I8], overlay true, macs |_p| 0 }
-    RescaleI8 = rescale_i8(RescaleI8) { reads [input: I8], writes [output: I8], overlay true, macs |_p| 0 }
+    LookupI8 = lookup_i8(LookupI8) { reads [input: I8], writes [output: I8], tables [[i8]], overlay Overlay::Elements, macs |_p| 0 }
+    ClampI8 = clamp_i8(ClampI8) { reads [input: I8], writes [output: I8], overlay Overlay::Elements, macs |_p| 0 }
+    RescaleI8 = rescale_i8(RescaleI8) { reads [input: I8], writes [output: I8], overlay Overlay::Elements, macs |_p| 0 }
     SoftmaxI8 = softmax_i8(SoftmaxI8) { reads [input: I8], writes [output: I8], tables [[u32]], overlay false, macs |_p| 0 }
-    FlipSign = flip_sign(FlipSign) { reads [input: U8], writes [output: U8], overlay true, macs |_p| 0 }
+    FlipSign = flip_sign(FlipSign) { reads [input: U8], writes [output: U8], overlay Overlay::Elements, macs |_p| 0 }
 
     // int8, cores with the DSP extension
     Conv2dI8Dsp = conv2d_i8_dsp(Conv2dI8Dsp) {
@@ -259,12 +278,12 @@ kernels! {
         family Dsp
     }
     PointwiseConv2dI8Dsp = pointwise_conv2d_i8_dsp(PointwiseConv2dI8Dsp) {
-        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::FilterDsp<'_>], overlay false,
+        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::FilterDsp<'_>], overlay p.in_place(),
         macs |p| p.output.elements() * p.input.channels,
         family Dsp
     }
     DepthwiseConv2dI8Dsp = depthwise_conv2d_i8_dsp(DepthwiseConv2dI8Dsp) {
-        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::DepthwiseFilterDsp<'_>], overlay false,
+        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::DepthwiseFilterDsp<'_>], overlay p.in_place(),
         macs |p| p.output.elements() * p.window.height * p.window.width,
         family Dsp
     }
@@ -281,12 +300,12 @@ kernels! {
         family Mve
     }
     PointwiseConv2dI8Mve = pointwise_conv2d_i8_mve(PointwiseConv2dI8Mve) {
-        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::FilterMve<'_>], overlay false,
+        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::FilterMve<'_>], overlay p.in_place(),
         macs |p| p.output.elements() * p.input.channels,
         family Mve
     }
     DepthwiseConv2dI8Mve = depthwise_conv2d_i8_mve(DepthwiseConv2dI8Mve) {
-        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::Filter<'_>], overlay false,
+        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::Filter<'_>], overlay p.in_place(),
         macs |p| p.output.elements() * p.window.height * p.window.width,
         family Mve
     }
@@ -300,14 +319,14 @@ kernels! {
     MatMulI16 = matmul_i16(MatMulI16) {
         reads [a: I16, b: I16], writes [output: I16], overlay false, macs |p| p.output.elements() * p.a.channels
     }
-    AddI16 = add_i16(AddI16) { reads [a: I16, b: I16], writes [output: I16], tables [[i16]], overlay true, macs |_p| 0 }
-    MulI16 = mul_i16(MulI16) { reads [a: I16, b: I16], writes [output: I16], tables [[i16]], overlay true, macs |_p| 0 }
+    AddI16 = add_i16(AddI16) { reads [a: I16, b: I16], writes [output: I16], tables [[i16]], overlay Overlay::Elements, macs |_p| 0 }
+    MulI16 = mul_i16(MulI16) { reads [a: I16, b: I16], writes [output: I16], tables [[i16]], overlay Overlay::Elements, macs |_p| 0 }
     MaxPoolI16 = max_pool_i16(MaxPoolI16) { reads [input: I16], writes [output: I16], overlay false, macs |_p| 0 }
     AveragePoolI16 = average_pool_i16(AveragePoolI16) { reads [input: I16], writes [output: I16], overlay false, macs |_p| 0 }
-    LookupI16 = lookup_i16(LookupI16) { reads [input: I16], writes [output: I16], tables [[i16]], overlay true, macs |_p| 0 }
-    ClampI16 = clamp_i16(ClampI16) { reads [input: I16], writes [output: I16], overlay true, macs |_p| 0 }
-    RescaleI16 = rescale_i16(RescaleI16) { reads [input: I16], writes [output: I16], overlay true, macs |_p| 0 }
-    FlipSign16 = flip_sign_16(FlipSign16) { reads [input: U16], writes [output: U16], overlay true, macs |_p| 0 }
+    LookupI16 = lookup_i16(LookupI16) { reads [input: I16], writes [output: I16], tables [[i16]], overlay Overlay::Elements, macs |_p| 0 }
+    ClampI16 = clamp_i16(ClampI16) { reads [input: I16], writes [output: I16], overlay Overlay::Elements, macs |_p| 0 }
+    RescaleI16 = rescale_i16(RescaleI16) { reads [input: I16], writes [output: I16], overlay Overlay::Elements, macs |_p| 0 }
+    FlipSign16 = flip_sign_16(FlipSign16) { reads [input: U16], writes [output: U16], overlay Overlay::Elements, macs |_p| 0 }
 
     // between int8, int16 and f32
     RescaleI8I16 = rescale_i8_i16(RescaleI8I16) { reads [input: I8], writes [output: I16], overlay false, macs |_p| 0 }
@@ -316,7 +335,7 @@ kernels! {
     DequantizeI16F32 = dequantize_i16_f32(DequantizeI16F32) { reads [input: I16], writes [output: F32], overlay false, macs |_p| 0 }
     QuantizeF32I8 = quantize_f32_i8(QuantizeF32I8) { reads [input: F32], writes [output: I8], overlay false, macs |_p| 0 }
     DequantizeI8F32 = dequantize_i8_f32(DequantizeI8F32) { reads [input: I8], writes [output: F32], overlay false, macs |_p| 0 }
-    CastI32F32 = cast_i32_f32(CastI32F32) { reads [input: I32], writes [output: F32], overlay true, macs |_p| 0 }
+    CastI32F32 = cast_i32_f32(CastI32F32) { reads [input: I32], writes [output: F32], overlay Overlay::Elements, macs |_p| 0 }
 
     // 8-bit integers with zero points of run time
     DynamicRangeF32 = dynamic_range_f32(DynamicRangeF32) { reads [input: F32], writes [output: F32], overlay false, macs |_p| 0 }
@@ -346,7 +365,7 @@ kernels! {
 
     // f32
     Conv2dF32 = conv2d_f32(Conv2dF32) {
-        reads [input: F32], writes [output: F32], scratch [scratch], tables [rt::FilterF32<'_>], overlay false,
+        reads [input: F32], writes [output: F32], scratch [scratch], tables [rt::FilterF32<'_>], overlay p.in_place(),
         macs |p| p.output.elements() * p.scratch_len() / 4
     }
     DepthwiseConv2dF32 = depthwise_conv2d_f32(DepthwiseConv2dF32) {
@@ -360,18 +379,18 @@ kernels! {
     MatMulF32 = matmul_f32(MatMulF32) {
         reads [a: F32, b: F32], writes [output: F32], overlay false, macs |p| p.output.elements() * p.a.channels
     }
-    AddF32 = add_f32(BinaryF32) { reads [a: F32, b: F32], writes [output: F32], tables [[f32]], overlay true, macs |_p| 0 }
-    SubF32 = sub_f32(BinaryF32) { reads [a: F32, b: F32], writes [output: F32], tables [[f32]], overlay true, macs |_p| 0 }
-    MulF32 = mul_f32(BinaryF32) { reads [a: F32, b: F32], writes [output: F32], tables [[f32]], overlay true, macs |_p| 0 }
-    DivF32 = div_f32(BinaryF32) { reads [a: F32, b: F32], writes [output: F32], tables [[f32]], overlay true, macs |_p| 0 }
-    PreluF32 = prelu_f32(BinaryF32) { reads [a: F32, b: F32], writes [output: F32], tables [[f32]], overlay true, macs |_p| 0 }
+    AddF32 = add_f32(BinaryF32) { reads [a: F32, b: F32], writes [output: F32], tables [[f32]], overlay Overlay::Elements, macs |_p| 0 }
+    SubF32 = sub_f32(BinaryF32) { reads [a: F32, b: F32], writes [output: F32], tables [[f32]], overlay Overlay::Elements, macs |_p| 0 }
+    MulF32 = mul_f32(BinaryF32) { reads [a: F32, b: F32], writes [output: F32], tables [[f32]], overlay Overlay::Elements, macs |_p| 0 }
+    DivF32 = div_f32(BinaryF32) { reads [a: F32, b: F32], writes [output: F32], tables [[f32]], overlay Overlay::Elements, macs |_p| 0 }
+    PreluF32 = prelu_f32(BinaryF32) { reads [a: F32, b: F32], writes [output: F32], tables [[f32]], overlay Overlay::Elements, macs |_p| 0 }
     MaxPoolF32 = max_pool_f32(MaxPoolF32) { reads [input: F32], writes [output: F32], overlay false, macs |_p| 0 }
     AveragePoolF32 = average_pool_f32(AveragePoolF32) { reads [input: F32], writes [output: F32], overlay false, macs |_p| 0 }
-    SoftmaxF32 = softmax_f32(SoftmaxF32) { reads [input: F32], writes [output: F32], overlay true, macs |_p| 0 }
-    ClampF32 = clamp_f32(ClampF32) { reads [input: F32], writes [output: F32], overlay true, macs |_p| 0 }
-    SigmoidF32 = sigmoid_f32(SigmoidF32) { reads [input: F32], writes [output: F32], overlay true, macs |_p| 0 }
-    TanhF32 = tanh_f32(TanhF32) { reads [input: F32], writes [output: F32], overlay true, macs |_p| 0 }
-    HardSigmoidF32 = hard_sigmoid_f32(HardSigmoidF32) { reads [input: F32], writes [output: F32], overlay true, macs |_p| 0 }
-    HardSwishF32 = hard_swish_f32(HardSwishF32) { reads [input: F32], writes [output: F32], overlay true, macs |_p| 0 }
-    LeakyReluF32 = leaky_relu_f32(LeakyReluF32) { reads [input: F32], writes [output: F32], overlay true, macs |_p| 0 }
+    SoftmaxF32 = softmax_f32(SoftmaxF32) { reads [input: F32], writes [output: F32], overlay Overlay::Elements, macs |_p| 0 }
+    ClampF32 = clamp_f32(ClampF32) { reads [input: F32], writes [output: F32], overlay Overlay::Elements, macs |_p| 0 }
+    SigmoidF32 = sigmoid_f32(SigmoidF32) { reads [input: F32], writes [output: F32], overlay Overlay::Elements, macs |_p| 0 }
+    TanhF32 = tanh_f32(TanhF32) { reads [input: F32], writes [output: F32], overlay Overlay::Elements, macs |_p| 0 }
+    HardSigmoidF32 = hard_sigmoid_f32(HardSigmoidF32) { reads [input: F32], writes [output: F32], overlay Overlay::Elements, macs |_p| 0 }
+    HardSwishF32 = hard_swish_f32(HardSwishF32) { reads [input: F32], writes [output: F32], overlay Overlay::Elements, macs |_p| 0 }
+    LeakyReluF32 = leaky_relu_f32(LeakyReluF32) { reads [input: F32], writes [output: F32], overlay Overlay::Elements, macs |_p| 0 }
 }

@@ -1,5 +1,6 @@
 //! When each buffer is needed, and which buffers may share one place.
 
+use crate::kernels;
 use crate::program::{BufferId, Program, Step};
 
 /// From the first to the last time that a buffer is needed, both included.
@@ -89,19 +90,25 @@ fn life(program: &Program) -> Vec<Life> {
     lives
 }
 
-/// The overlay of a step, when its kernel allows one, its first input dies there, its output is born there, and both are
-/// the same image of their buffers.
+/// The overlay of a step, when its kernel allows one, its first input dies there, and its output is born there.
 fn overlay(program: &Program, lives: &[Life], index: usize) -> Option<Overlay> {
     let step = &program.steps[index];
-    let (from, to) = (*step.reads.first()?.as_ref()?, *step.writes.first()?);
+    let (from, to) = may_overlay(step)?;
     let time = index + 1;
     let dies = lives[from.0].last == time && lives[from.0].first < time;
     let born = lives[to.0].first == time;
-    (step.kernel.overlay() && from != to && dies && born && same_place(step, from)).then_some(Overlay {
-        step: index,
-        from,
-        to,
-    })
+    (dies && born).then_some(Overlay { step: index, from, to })
+}
+
+/// The first input of a step and its output, when the output may lie over the input once that dies.
+pub(super) fn may_overlay(step: &Step) -> Option<(BufferId, BufferId)> {
+    let (from, to) = (*step.reads.first()?.as_ref()?, *step.writes.first()?);
+    let allowed = match step.kernel.overlay() {
+        kernels::Overlay::No => false,
+        kernels::Overlay::Elements => same_place(step, from),
+        kernels::Overlay::Start => true,
+    };
+    (allowed && from != to).then_some((from, to))
 }
 
 /// Whether every read of `from` is the very image that is written: then each element is read before it is overwritten.

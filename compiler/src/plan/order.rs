@@ -4,6 +4,7 @@
 //! over all topological orders is a bottleneck shortest path from the empty set to the full one. Best-first search finds it
 //! exactly, and visits few states where a graph has few branches.
 
+use super::live::may_overlay;
 use crate::program::{Program, Step};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -98,10 +99,10 @@ impl<'a> Search<'a> {
     /// Bytes that an output shares with the input that dies under it.
     fn overlaid(&self, done: &Done, next: usize) -> usize {
         let step = &self.program.steps[next];
-        let (Some(Some(from)), Some(to)) = (step.reads.first(), step.writes.first()) else { return 0 };
+        let Some((from, to)) = may_overlay(step) else { return 0 };
         let last = |b: usize| !self.outputs[b] && self.users[b].iter().all(|&u| u == next || has(done, u));
         let first = self.users[to.0].iter().all(|&u| u == next || !has(done, u)) && !self.inputs[to.0];
-        if step.kernel.overlay() && from != to && last(from.0) && first {
+        if last(from.0) && first {
             self.program.buffers[from.0].size().min(self.program.buffers[to.0].size())
         } else {
             0

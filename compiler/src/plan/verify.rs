@@ -2,6 +2,7 @@
 //! and every read must find its own buffer there.
 
 use super::Plan;
+use crate::kernels::Overlay;
 use crate::program::{Placement, Program};
 use kiln_runtime_core::Image;
 
@@ -69,8 +70,12 @@ impl Arena {
             })?;
         }
         for ((image, buffer), elem) in writes.iter().zip(&step.writes).zip(kernel.write_elems()) {
-            // The kernel says that it reads each element before it writes it, when both are the same image.
-            let over = kernel.overlay() && reads.first() == Some(image);
+            // The kernel says so of these images.
+            let over = match kernel.overlay() {
+                Overlay::No => false,
+                Overlay::Elements => reads.first() == Some(image),
+                Overlay::Start => true,
+            };
             let inner = step.reads.contains(&Some(*buffer));
             let name = &program.buffers[buffer.0].name;
             elements(image, elem.size(), &mut |byte| {

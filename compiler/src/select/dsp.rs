@@ -111,6 +111,7 @@ fn depthwise(program: &Program, step: &Step, p: &DepthwiseConv2dI8) -> Option<Ve
         output_zero_point: p.output_zero_point,
         min: p.min,
         max: p.max,
+        strip: p.output.height,
         scratch: 0,
     };
     Some(vec![(Kernel::DepthwiseConv2dI8Dsp(p), tables)])

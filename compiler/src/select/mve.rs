@@ -75,6 +75,7 @@ fn depthwise(program: &Program, step: &Step, p: &DepthwiseConv2dI8) -> Option<Ex
         output_zero_point: p.output_zero_point,
         min: p.min,
         max: p.max,
+        strip: p.output.height,
         scratch: 0,
     };
     Some((Kernel::DepthwiseConv2dI8Mve(p), None))

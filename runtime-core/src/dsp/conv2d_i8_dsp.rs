@@ -13,7 +13,7 @@ use super::gather::{bytes_to_pairs, copy_rows, planes_to_row};
 use super::gemm::Gemm;
 use super::interleave::{Walk, interleave};
 use super::outside::{self, Outside};
-use super::tiles::{self, Start, buffer_len, flat, planar};
+use super::tiles::{self, Start, Target, buffer_len, flat, planar};
 use super::words::{both_halves, rolled};
 use crate::{Block, Image, Window, view_mut};
 use core::ops::Range;
@@ -152,7 +152,7 @@ pub fn conv2d_i8_dsp(mem: &mut [Block], p: &Conv2dI8Dsp, rows: Range<usize>, fil
     let geometry = p.ring();
     let next = rows.start * p.window.stride_h;
     let mut rows_of_words = Rows { p, geometry, words: view_mut(ring), bytes: view_mut(bytes), next };
-    let target = (&p.output, geometry.one_run);
+    let target = Target { output: &p.output, one_run: geometry.one_run, once: false };
     let buffers = (columns, view_mut::<i8>(buffer));
     tiles::run(&gemm, target, rows.clone(), &mut outside, buffers, |outside, start, columns| {
         rows_of_words.tile(outside, start, columns);

@@ -39,6 +39,8 @@ pub struct DepthwiseConv2dI8Dsp {
     pub min: i8,
     /// Largest output.
     pub max: i8,
+    /// Most rows that are computed from one copy of a plane: more of them cost more scratch and fewer instructions.
+    pub strip: usize,
     /// Byte offset of [`DepthwiseConv2dI8Dsp::scratch_len`] bytes, a multiple of 16: a strip of one padded plane.
     pub scratch: usize,
 }
@@ -60,8 +62,9 @@ impl DepthwiseConv2dI8Dsp {
     }
 
     /// Output rows of a strip.
-    const fn strip(&self) -> usize {
-        let mut rows = if self.output.height == 0 { 1 } else { self.output.height };
+    pub const fn strip(&self) -> usize {
+        let most = if self.strip < self.output.height { self.strip } else { self.output.height };
+        let mut rows = if most == 0 { 1 } else { most };
         while rows > 1 && self.padded_rows(rows) * self.stride() > STRIP {
             rows = rows.div_ceil(2);
         }
@@ -76,6 +79,13 @@ impl DepthwiseConv2dI8Dsp {
     /// Bytes of scratch: the last words that are read of a row reach up to three bytes beyond it.
     pub const fn scratch_len(&self) -> usize {
         (self.padded_rows(self.strip()) * self.stride() + 4).next_multiple_of(16)
+    }
+
+    /// Whether the output may begin where the input begins: every channel is copied as a whole before its output is written,
+    /// which does not reach beyond it.
+    pub const fn in_place(&self) -> bool {
+        let whole = self.strip() >= self.output.height && self.depth_multiplier == 1;
+        whole && tiles::planes_within(&self.input, &self.output)
     }
 
     /// Whether images, tables and scratch fit together in `arena` bytes.
@@ -114,13 +124,11 @@ pub fn depthwise_conv2d_i8_dsp(
 ) {
     let Some((scratch, mut outside)) = outside::split(mem, p.scratch, p.scratch_len()) else { return };
     let (plane, stride) = (view_mut::<i8>(scratch), p.stride());
-    // Rows of a ring that wraps do not follow each other: those are copied, or computed, one by one.
-    let whole = p.input.ring >= p.input.height && p.output.ring >= p.output.height;
-    let words = p.words();
-    let strip = if whole { p.strip() } else { 1 };
+    let (words, strip) = (p.words(), p.strip());
     let mut y = rows.start;
     while y < rows.end {
-        let strip = y..rows.end.min(y + strip);
+        // Where the ring of the output begins anew, so does a strip.
+        let strip = y..rows.end.min(y + strip).min(p.output.run_end(y));
         y = strip.end;
         plane.fill(p.input_zero_point);
         let copy = Copy::new(p, stride, &strip);
@@ -170,7 +178,7 @@ impl<'a> Copy<'a> {
     fn run(&self, outside: &Outside, channel: usize, plane: &mut [i8]) {
         let (step, stride) = (self.p.input.layout.row, self.stride);
         let Some(to) = plane.get_mut(self.to..) else { return };
-        if self.p.input.ring >= self.p.input.height {
+        if self.rows.end <= self.p.input.run_end(self.rows.start) {
             let n = self.rows.len();
             let len = n.saturating_sub(1) * step + self.columns;
             let from = outside.get(self.p.input.row(self.rows.start) + channel, len);

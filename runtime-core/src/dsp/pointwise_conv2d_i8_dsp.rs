@@ -2,7 +2,7 @@
 
 use super::gather::planes_to_columns;
 use super::gemm::Gemm;
-use super::tiles::{self, flat, planar};
+use super::tiles::{self, Target, flat, planar};
 use super::{FilterDsp, outside};
 use crate::{Block, Image, view_mut};
 use core::ops::Range;
@@ -22,7 +22,8 @@ pub struct PointwiseConv2dI8Dsp {
     pub min: i8,
     /// Largest output.
     pub max: i8,
-    /// Byte offset of [`PointwiseConv2dI8Dsp::scratch_len`] bytes, a multiple of 16: the columns of four pixels.
+    /// Byte offset of [`PointwiseConv2dI8Dsp::scratch_len`] bytes, a multiple of 16: the columns of four pixels, and their
+    /// outputs where a last tile is not whole.
     pub scratch: usize,
 }
 
@@ -37,9 +38,20 @@ impl PointwiseConv2dI8Dsp {
         self.input.channels.div_ceil(2)
     }
 
-    /// Bytes of scratch.
+    /// Whether the last tile of the one run is not whole.
+    const fn rest(&self) -> bool {
+        self.one_run() && !(self.output.height * self.output.width).is_multiple_of(4)
+    }
+
+    /// Bytes of scratch: the columns of a tile, and the outputs of a last tile that is not whole.
     pub const fn scratch_len(&self) -> usize {
-        16 * self.words()
+        16 * self.words() + if self.rest() { (4 * self.output.channels).next_multiple_of(16) } else { 0 }
+    }
+
+    /// Whether the output may lie over the input, pixel over pixel: a tile is gathered from all input channels before any of
+    /// its outputs is written, and no pixel is gathered after it was written.
+    pub const fn in_place(&self) -> bool {
+        self.input.same_pixels(&self.output) && (self.one_run() || self.output.width.is_multiple_of(4))
     }
 
     /// Whether images, tables and scratch fit together in `arena` bytes.
@@ -77,13 +89,15 @@ pub fn pointwise_conv2d_i8_dsp(
     filter: &FilterDsp,
 ) {
     let Some((scratch, mut outside)) = outside::split(mem, p.scratch, p.scratch_len()) else { return };
-    let columns = view_mut::<u32>(scratch).as_chunks_mut::<4>().0;
+    let Some((columns, buffer)) = scratch.split_at_mut_checked(p.words()) else { return };
+    let columns = view_mut::<u32>(columns).as_chunks_mut::<4>().0;
     let (dual, zero_point) = (p.dual, p.output_zero_point as i32);
     let gemm = Gemm { filter, dual, zero_point, channels: p.output.channels };
-    let target = (&p.output, p.one_run());
+    let target = Target { output: &p.output, one_run: p.one_run(), once: p.rest() };
+    let buffers = (columns, view_mut::<i8>(buffer));
     let plane = p.input.layout.chan;
     let len = p.input.channels.saturating_sub(1) * plane + 4;
-    tiles::run(&gemm, target, rows.clone(), &mut outside, (columns, &mut []), |outside, start, columns| {
+    tiles::run(&gemm, target, rows.clone(), &mut outside, buffers, |outside, start, columns| {
         let source = outside.get(p.input.row(start.y) + start.x, len);
         planes_to_columns(source, plane, p.input.channels, columns);
     });

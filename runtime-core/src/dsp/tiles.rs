@@ -16,6 +16,19 @@ pub(super) const fn planar(image: &Image) -> bool {
     image.layout.col == 1 || image.width == 1
 }
 
+/// Whether the planes of both begin together, and no plane of the output reaches beyond that of the input: for kernels that
+/// read a channel of the input as a whole, then write that of the output.
+pub(crate) const fn planes_within(input: &Image, output: &Image) -> bool {
+    let span = output.height.saturating_sub(1) * output.layout.row
+        + output.width.saturating_sub(1) * output.layout.col
+        + 1;
+    let whole = input.ring >= input.height && output.ring >= output.height;
+    whole
+        && input.offset == output.offset
+        && output.layout.chan <= input.layout.chan
+        && span <= input.layout.chan
+}
+
 /// Bytes for the outputs of one tile, a multiple of 16, where a run may be shorter than a tile.
 pub(super) const fn buffer_len(output: &Image) -> usize {
     if output.width >= 4 { 0 } else { (4 * output.channels).next_multiple_of(16) }
@@ -30,13 +43,25 @@ pub(super) struct Start {
     pub count: usize,
 }
 
+/// Where outputs go.
+#[derive(Clone, Copy)]
+pub(super) struct Target<'a> {
+    pub output: &'a Image,
+    /// Whether all pixels are one run; otherwise every row is one.
+    pub one_run: bool,
+    /// Whether no pixel is written twice, since the output may lie over the input.
+    pub once: bool,
+}
+
 /// Computes output `rows`: `gather` fills the columns of a tile, the micro-kernel turns them into outputs.
 ///
-/// A run of pixels is cut into tiles of four; the last tile ends where the run ends and computes some pixels again.
+/// A run of pixels is cut into tiles of four; the last tile ends where the run ends and computes some pixels again. Where each
+/// may be written only once, those that were computed before are dropped: they may be wrong, but no others, since every
+/// pixel has its own column.
 #[inline(always)]
 pub(super) fn run(
     gemm: &Gemm,
-    (output, one_run): (&Image, bool),
+    Target { output, one_run, once }: Target,
     rows: Range<usize>,
     outside: &mut Outside,
     (columns, buffer): (&mut [[u32; 4]], &mut [i8]),
@@ -53,24 +78,28 @@ pub(super) fn run(
             let start = Start { y, x: x.min(length.saturating_sub(4)), count: length.min(4) };
             gather(outside, start, columns);
             let (at, plane) = (output.row(y) + start.x, output.layout.chan);
-            if start.count == 4 {
+            let fresh = length - x;
+            if fresh >= 4 || (start.count == 4 && !once) {
                 let out = outside.get_mut(at, (output.channels - 1) * plane + 4);
                 gemm.run(columns, out, plane);
             } else {
                 gemm.run(columns, buffer, 4);
                 let buffer = buffer.get(..4 * output.channels).unwrap_or(&[]);
-                store(outside, (at, plane), start.count, buffer);
+                store(outside, (at, plane), x - start.x..x - start.x + fresh, buffer);
             }
             x += 4;
         }
     }
 }
 
-/// Stores the outputs of a tile that is not whole.
+/// Stores the outputs of some pixels of a tile.
 #[inline(never)]
-fn store(outside: &mut Outside, (at, plane): (usize, usize), count: usize, values: &[i8]) {
+fn store(outside: &mut Outside, (at, plane): (usize, usize), pixels: Range<usize>, values: &[i8]) {
     for (c, values) in values.as_chunks::<4>().0.iter().enumerate() {
-        for (to, &value) in outside.get_mut(at + c * plane, count).iter_mut().zip(values) {
+        let values = values.get(pixels.clone()).unwrap_or(&[]);
+        for (to, &value) in
+            outside.get_mut(at + pixels.start + c * plane, pixels.len()).iter_mut().zip(values)
+        {
             *to = value;
             rolled();
         }

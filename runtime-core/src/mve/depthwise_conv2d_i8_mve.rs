@@ -26,6 +26,8 @@ pub struct DepthwiseConv2dI8Mve {
     pub min: i8,
     /// Largest output.
     pub max: i8,
+    /// Most rows that are computed from one copy of a plane: more of them cost more scratch and fewer instructions.
+    pub strip: usize,
     /// Byte offset of [`DepthwiseConv2dI8Mve::scratch_len`] bytes, a multiple of 16: a strip of one padded plane.
     pub scratch: usize,
 }
@@ -38,7 +40,13 @@ impl DepthwiseConv2dI8Mve {
             window: &self.window,
             depth_multiplier: self.depth_multiplier,
             zero_point: self.input_zero_point,
+            most: self.strip,
         }
+    }
+
+    /// Rows that are computed from one copy of a plane.
+    pub const fn strip(&self) -> usize {
+        self.strips().strip()
     }
 
     const fn taps(&self) -> usize {
@@ -48,6 +56,13 @@ impl DepthwiseConv2dI8Mve {
     /// Bytes of scratch: the last vector of a row reads three windows beyond it.
     pub const fn scratch_len(&self) -> usize {
         (self.strips().len() + 3 * self.window.stride_w).next_multiple_of(16)
+    }
+
+    /// Whether the output may begin where the input begins: every channel is copied as a whole before its output is written,
+    /// which does not reach beyond it.
+    pub const fn in_place(&self) -> bool {
+        let whole = self.strips().strip() >= self.output.height && self.depth_multiplier == 1;
+        whole && tiles::planes_within(&self.input, &self.output)
     }
 
     /// Whether images, tables and scratch fit together in `arena` bytes.

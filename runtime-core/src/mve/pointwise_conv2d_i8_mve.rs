@@ -38,6 +38,12 @@ impl PointwiseConv2dI8Mve {
         transpose::PIXELS * self.step()
     }
 
+    /// Whether the output may lie over the input, pixel over pixel: eight pixels are gathered from all input channels before any
+    /// of their outputs is written, and each pixel is gathered once.
+    pub const fn in_place(&self) -> bool {
+        self.input.same_pixels(&self.output)
+    }
+
     /// Whether images, tables and scratch fit together in `arena` bytes.
     pub const fn check(&self, filter: &FilterMve, arena: usize) -> Result<(), &'static str> {
         if self.input.height != self.output.height || self.input.width != self.output.width {

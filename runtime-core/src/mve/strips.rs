@@ -17,6 +17,8 @@ pub(super) struct Strips<'a> {
     pub depth_multiplier: usize,
     /// The value of padding.
     pub zero_point: i8,
+    /// Most rows of a strip.
+    pub most: usize,
 }
 
 /// Bytes that a strip may take, where a strip of one output row does not need more.
@@ -36,8 +38,9 @@ impl Strips<'_> {
     }
 
     /// Output rows of a strip.
-    const fn strip(&self) -> usize {
-        let mut rows = if self.output.height == 0 { 1 } else { self.output.height };
+    pub const fn strip(&self) -> usize {
+        let most = if self.most < self.output.height { self.most } else { self.output.height };
+        let mut rows = if most == 0 { 1 } else { most };
         while rows > 1 && self.padded_rows(rows) * self.stride() > STRIP {
             rows = rows.div_ceil(2);
         }

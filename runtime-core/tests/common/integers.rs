@@ -279,6 +279,7 @@ pub fn dsp(visit: &mut impl Visit) {
                 output_zero_point: ZP_Y,
                 min: MIN,
                 max: MAX,
+                strip: usize::MAX,
                 scratch: SCRATCH,
             };
             let weights: Vec<u32> = table::<i8>(10, 8 * 6).iter().map(|&w| w as i16 as u16 as u32).collect();
