@@ -1,7 +1,12 @@
 //! What elementwise kernels share: the walk over two or three images, row by row.
 
+use crate::hints::rolled;
 use crate::{Block, Image, Plain, view, view_mut};
+use core::cell::Cell;
 use core::ops::Range;
+
+/// Whether LLVM makes vectors of loops over slices that do not overlap. Elsewhere cells do, in one loop for every overlap.
+const VECTORS: bool = cfg!(kiln_kernels = "mve") || !cfg!(any(target_arch = "arm", target_arch = "riscv32"));
 
 /// Whether rows follow each other without a gap, so that some of them are one long row.
 #[inline(always)]
@@ -57,12 +62,12 @@ pub(crate) fn zip<T: Plain>(
     for y in rows {
         for c in 0..output.channels {
             let (mut left, mut right, mut to) = (a.at(y, 0, c), b.at(y, 0, c), output.at(y, 0, c));
-            if contiguous && left == to {
+            if contiguous && VECTORS && left == to {
                 if let Ok([to, right]) = mem.get_disjoint_mut([to..to + n, right..right + n]) {
                     to.iter_mut().zip(right).for_each(|(to, right)| *to = f(*to, *right));
                     continue;
                 }
-            } else if contiguous {
+            } else if contiguous && VECTORS {
                 let ranges = [to..to + n, left..left + n, right..right + n];
                 if let Ok([to, left, right]) = mem.get_disjoint_mut(ranges) {
                     for ((to, left), right) in to.iter_mut().zip(left).zip(right) {
@@ -70,6 +75,13 @@ pub(crate) fn zip<T: Plain>(
                     }
                     continue;
                 }
+            } else if contiguous {
+                let mem = Cell::from_mut(&mut *mem).as_slice_of_cells();
+                let row = |at: usize| mem.get(at..).and_then(|row| row.get(..n)).unwrap_or(&[]);
+                for ((to, left), right) in row(to).iter().zip(row(left)).zip(row(right)) {
+                    to.set(f(left.get(), right.get()));
+                }
+                continue;
             }
             for _ in 0..n {
                 let from = if table.is_empty() { &*mem } else { table };
@@ -79,6 +91,7 @@ pub(crate) fn zip<T: Plain>(
                     *to = f(first, second);
                 }
                 (left, right, to) = (left + a.layout.col, right + b.layout.col, to + output.layout.col);
+                rolled();
             }
         }
     }

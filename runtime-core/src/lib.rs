@@ -25,6 +25,7 @@ mod elementwise;
 mod family;
 mod filter;
 mod fully_connected;
+mod hints;
 mod image;
 mod integer;
 mod matmul;

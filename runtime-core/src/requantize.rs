@@ -1,5 +1,7 @@
 //! From accumulators to int8: the one definition that every target follows bit for bit.
 
+use crate::hints::rolled;
+
 /// `((acc * 2^shift) * multiplier + 2^31) >> 32`, the product in 64 bits: rounds to nearest, ties up.
 ///
 /// `multiplier = round(m * 2^(32 - shift))` for a real multiplier `m`, with the smallest `shift` for which it fits 31
@@ -31,16 +33,43 @@ pub const fn requantize_wide(acc: i64, multiplier: i32, shift: u8) -> i32 {
 }
 
 /// `num / den` rounded to the nearest integer, ties to even; 0 for `den <= 0`.
-#[inline]
-pub const fn div_round_half_even(num: i64, den: i64) -> i64 {
+#[inline(never)]
+pub fn div_round_half_even(num: i64, den: i64) -> i64 {
     if den <= 0 {
         return 0;
     }
-    let floor = num.div_euclid(den);
-    // Exact modulo 2^64, and the true remainder lies in `0..den`. Comparing it with its complement needs no doubling.
-    let rest = num.wrapping_sub(floor.wrapping_mul(den));
-    let complement = den - rest;
-    if rest > complement || (rest == complement && floor & 1 == 1) { floor + 1 } else { floor }
+    let (mut floor, rest) = if cfg!(target_pointer_width = "64") {
+        (num.unsigned_abs() / den as u64, num.unsigned_abs() % den as u64)
+    } else {
+        long_division(num.unsigned_abs(), den as u64)
+    };
+    // A tie is a tie on both sides of zero, and evenness too.
+    let complement = den as u64 - rest;
+    if rest > complement || (rest == complement && floor & 1 == 1) {
+        floor += 1;
+    }
+    if num < 0 { (floor as i64).wrapping_neg() } else { floor as i64 }
+}
+
+/// Quotient and remainder, bit by bit: small where 64-bit division is a function of the compiler's, and fast where quotients
+/// are small.
+fn long_division(num: u64, den: u64) -> (u64, u64) {
+    let (mut floor, mut rest) = (0, num);
+    let mut bits = den.leading_zeros().saturating_sub(num.leading_zeros());
+    let mut den = den << bits;
+    loop {
+        rolled();
+        floor <<= 1;
+        if rest >= den {
+            rest -= den;
+            floor |= 1;
+        }
+        if bits == 0 {
+            break;
+        }
+        (den, bits) = (den >> 1, bits - 1);
+    }
+    (floor, rest)
 }
 
 /// The nearest integer as a float, ties to even, for `|x| <= 2^22`: adding `1.5 * 2^23` leaves no fraction bits, and
@@ -71,6 +100,9 @@ mod tests {
         assert_eq!(div_round_half_even(i64::MIN, 3), -3_074_457_345_618_258_603);
         assert_eq!(div_round_half_even((1 << 62) + 5, 3 << 61), 1); // 2/3
         assert_eq!(div_round_half_even(i64::MAX, i64::MAX), 1);
+        for (num, den) in [(0, 7), (6, 7), (7, 7), (u64::MAX, 1), (1 << 63, 3), (u64::MAX, 1 << 62)] {
+            assert_eq!(long_division(num, den), (num / den, num % den));
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::gemm::Gemm;
 use super::interleave::{Walk, interleave};
 use super::outside::{self, Outside};
 use super::tiles::{self, Start, Target, buffer_len, flat, planar};
-use super::words::{both_halves, rolled};
+use super::words::{both_halves, fill, opaque, rolled, word};
 use crate::{Block, Image, Window, view_mut};
 use core::ops::Range;
 
@@ -61,11 +61,24 @@ struct Ring {
     runs: usize,
     /// Words of a run.
     run: usize,
+    /// Words of a window.
+    taps: usize,
     /// Whether tiles run on over the rows of the output.
     one_run: bool,
 }
 
 impl Ring {
+    /// Bytes of the ring.
+    const fn len(&self) -> usize {
+        (4 * self.rows * self.words).next_multiple_of(16)
+    }
+
+    /// Bytes of a row of bytes behind it.
+    const fn bytes(&self) -> usize {
+        // Words of four bytes are read from its odd columns on, too.
+        if self.columns { (self.reach + 4).next_multiple_of(16) } else { 0 }
+    }
+
     /// The word of a row where a window begins.
     #[inline(always)]
     fn word(&self, column: usize) -> usize {
@@ -75,6 +88,7 @@ impl Ring {
 }
 
 impl Conv2dI8Dsp {
+    #[inline(never)]
     const fn ring(&self) -> Ring {
         let w = &self.window;
         let width = if self.output.width == 0 { 1 } else { self.output.width };
@@ -93,26 +107,14 @@ impl Conv2dI8Dsp {
         } else {
             (reach * depth, w.width, depth)
         };
-        Ring { rows, words, columns, reach, depth, phase, runs, run, one_run }
-    }
-
-    /// Words of weights for a pair of output channels.
-    const fn words(&self) -> usize {
-        let ring = self.ring();
-        self.window.height * ring.runs * ring.run
-    }
-
-    /// Bytes of the ring, and behind it of one row of bytes.
-    const fn ring_len(&self) -> (usize, usize) {
-        let ring = self.ring();
-        let bytes = if ring.columns { ring.reach.next_multiple_of(16) } else { 0 };
-        ((4 * ring.rows * ring.words).next_multiple_of(16), bytes)
+        let taps = w.height * runs * run;
+        Ring { rows, words, columns, reach, depth, phase, runs, run, taps, one_run }
     }
 
     /// Bytes of scratch.
     pub const fn scratch_len(&self) -> usize {
-        let (ring, row) = self.ring_len();
-        ring + row + 16 * self.words() + buffer_len(&self.output)
+        let ring = self.ring();
+        ring.len() + ring.bytes() + 16 * ring.taps + buffer_len(&self.output)
     }
 
     /// Whether images, tables and scratch fit together in `arena` bytes.
@@ -126,13 +128,13 @@ impl Conv2dI8Dsp {
         if self.input.channels == 1 && self.window.dilation_w != 1 {
             return Err("conv2d_i8_dsp: an image of one channel allows no dilation of columns");
         }
-        if self.input.channels == 0 || self.words() == 0 || self.output.width == 0 {
+        if self.input.channels == 0 || self.ring().taps == 0 || self.output.width == 0 {
             return Err("conv2d_i8_dsp: nothing to compute");
         }
         if !outside::fits(self.scratch, self.scratch_len(), arena) {
             return Err("conv2d_i8_dsp: scratch outside of the arena");
         }
-        if !filter.fits(self.output.channels, self.words()) {
+        if !filter.fits(self.output.channels, self.ring().taps) {
             return Err("conv2d_i8_dsp: tables do not fit the output channels");
         }
         Ok(())
@@ -142,21 +144,23 @@ impl Conv2dI8Dsp {
 /// Computes output `rows` of [`conv2d_i8`](crate::conv2d_i8) with one group and symmetric weights.
 pub fn conv2d_i8_dsp(mem: &mut [Block], p: &Conv2dI8Dsp, rows: Range<usize>, filter: &FilterDsp) {
     let Some((scratch, mut outside)) = outside::split(mem, p.scratch, p.scratch_len()) else { return };
-    let (ring_len, row_len) = p.ring_len();
-    let Some((ring, rest)) = scratch.split_at_mut_checked(ring_len / 16) else { return };
-    let Some((bytes, rest)) = rest.split_at_mut_checked(row_len / 16) else { return };
-    let Some((columns, buffer)) = rest.split_at_mut_checked(p.words()) else { return };
+    let geometry = p.ring();
+    let Some((ring, rest)) = scratch.split_at_mut_checked(geometry.len() / 16) else { return };
+    let Some((bytes, rest)) = rest.split_at_mut_checked(geometry.bytes() / 16) else { return };
+    let Some((columns, buffer)) = rest.split_at_mut_checked(geometry.taps) else { return };
+    // Padding beside the image is written once: rows of the image lie between.
+    fill(Some(view_mut(bytes)), word([p.input_zero_point; 4]));
     let columns = view_mut::<u32>(columns).as_chunks_mut::<4>().0;
     let (dual, zero_point) = (p.dual, p.output_zero_point as i32);
     let gemm = Gemm { filter, dual, zero_point, channels: p.output.channels };
-    let geometry = p.ring();
+    let target = Target { output: &p.output, one_run: geometry.one_run, once: false };
     let next = rows.start * p.window.stride_h;
     let mut rows_of_words = Rows { p, geometry, words: view_mut(ring), bytes: view_mut(bytes), next };
-    let target = Target { output: &p.output, one_run: geometry.one_run, once: false };
     let buffers = (columns, view_mut::<i8>(buffer));
-    tiles::run(&gemm, target, rows.clone(), &mut outside, buffers, |outside, start, columns| {
+    let mut gather = |outside: &Outside, start: Start, columns: &mut [[u32; 4]]| {
         rows_of_words.tile(outside, start, columns);
-    });
+    };
+    tiles::run(&gemm, target, rows.clone(), &mut outside, buffers, &mut gather);
     tiles::clamp(&mut outside, &p.output, rows, p.min, p.max);
 }
 
@@ -174,57 +178,63 @@ impl Rows<'_> {
     /// The columns of one tile.
     #[inline(always)]
     fn tile(&mut self, outside: &Outside, start: Start, columns: &mut [[u32; 4]]) {
-        let (w, g) = (&self.p.window, self.geometry);
+        let (w, g) = (&self.p.window, &self.geometry);
         if g.one_run || start.count < 4 || g.runs > 1 {
             self.any_tile(outside, start, columns);
             return;
         }
-        self.widen_to(outside, start.y);
         // All pixels read the same rows; of each one the word where its window begins.
-        let columns_of = [0, 1, 2, 3].map(|j| (start.x + j) * w.stride_w);
-        let at = columns_of.map(|column| g.word(column));
+        let at = [0, 1, 2, 3].map(|j| g.word((start.x + j) * w.stride_w));
+        self.widen_to(outside, start.y, start.y);
+        let (w, g) = (&self.p.window, &self.geometry);
         let first = (start.y * w.stride_h).checked_rem(g.rows).unwrap_or(0);
         let walk = Walk { rows: g.rows, stride: g.words, first, step: w.dilation_h, count: w.height };
-        interleave(self.words, walk, &at, g.run, columns);
+        interleave(self.words, &walk, &at, g.run, columns);
     }
 
     /// Tiles over several rows, of fewer than four pixels, or with a run for each kernel column.
     #[inline(never)]
     fn any_tile(&mut self, outside: &Outside, start: Start, columns: &mut [[u32; 4]]) {
-        let (w, g) = (&self.p.window, self.geometry);
-        let below = start.x.checked_div(self.p.output.width).unwrap_or(0);
-        let (mut y, mut x) = (start.y + below, start.x - below * self.p.output.width);
-        let mut pixels = [(0, 0); 4];
+        let (w, g, width) = (&self.p.window, &self.geometry, self.p.output.width);
+        let row_of = |x: usize| x.checked_div(width).unwrap_or(0);
+        // Of each pixel the row of the ring, and the word of it, where its window begins.
+        let mut pixels = [(opaque(0), 0); 4];
+        let mut end = 0;
         for (j, pixel) in pixels.iter_mut().enumerate() {
-            *pixel = (y * w.stride_h, g.word(x * w.stride_w));
-            if j + 1 < start.count {
-                x += 1;
-                if x == self.p.output.width {
-                    (y, x) = (y + 1, 0);
-                }
-            }
+            let x = start.x + j.min(start.count - 1);
+            end = start.y + row_of(x);
+            let row = (end * w.stride_h).checked_rem(g.rows).unwrap_or(0);
+            *pixel = (row, g.word((x - row_of(x) * width) * w.stride_w));
+            rolled();
         }
-        self.widen_to(outside, y);
+        self.widen_to(outside, start.y + row_of(start.x), end);
+        let (w, g) = (&self.p.window, &self.geometry);
+        // The whole ring as one row, so that each pixel may have its own.
+        let walk = Walk { rows: 1, stride: self.words.len(), first: 0, step: 1, count: 1 };
         let mut columns = columns.chunks_exact_mut(g.run.max(1));
-        for ky in 0..w.height {
+        for _ in 0..w.height {
             for kx in 0..g.runs {
-                // The whole ring as one row, so that each pixel may have its own.
-                let at = pixels.map(|(row, word)| {
-                    let row = (row + ky * w.dilation_h).checked_rem(g.rows).unwrap_or(0);
-                    row * g.words + word + kx * w.dilation_w * g.depth
-                });
+                let at = pixels.map(|(row, word)| row * g.words + word + kx * w.dilation_w * g.depth);
                 let Some(columns) = columns.next() else { return };
-                let walk = Walk { rows: 1, stride: self.words.len(), first: 0, step: 1, count: 1 };
-                interleave(self.words, walk, &at, g.run, columns);
+                interleave(self.words, &walk, &at, g.run, columns);
+                rolled();
             }
+            for (row, _) in &mut pixels {
+                *row += w.dilation_h;
+                *row -= if *row >= g.rows { g.rows } else { 0 };
+                rolled();
+            }
+            rolled();
         }
     }
 
-    /// Widens all rows that output row `y` reads.
+    /// Widens all rows that the output rows from `first` to `last` read and that are not there yet.
     #[inline(always)]
-    fn widen_to(&mut self, outside: &Outside, y: usize) {
+    fn widen_to(&mut self, outside: &Outside, first: usize, last: usize) {
         let w = &self.p.window;
-        let end = y * w.stride_h + w.height.saturating_sub(1) * w.dilation_h;
+        let end = last * w.stride_h + w.height.saturating_sub(1) * w.dilation_h;
+        // A stride beyond the kernel's height leaves rows that no window reads.
+        self.next = self.next.max(first * w.stride_h);
         while self.next <= end {
             self.widen(outside);
         }
@@ -233,58 +243,35 @@ impl Rows<'_> {
     /// Widens the next row of the input, or of the padding.
     #[inline(never)]
     fn widen(&mut self, outside: &Outside) {
-        let (p, w, g) = (self.p, &self.p.window, self.geometry);
+        let (p, w, g) = (self.p, &self.p.window, &self.geometry);
         let padded = self.next;
         self.next += 1;
-        // A stride beyond the kernel's height leaves rows that no window reads.
-        let read = |ky: usize| {
-            padded >= ky * w.dilation_h && (padded - ky * w.dilation_h).is_multiple_of(w.stride_h)
-        };
-        if !(0..w.height).any(read) {
-            return;
-        }
         let from = padded.checked_rem(g.rows).unwrap_or(0) * g.words;
-        let Some(to) = self.words.get_mut(from..).and_then(|words| words.get_mut(..g.words)) else { return };
-        let row = padded.checked_sub(w.pad_top).filter(|&row| row < p.input.height);
-        let Some(row) = row else {
+        let to = self.words.get_mut(from..).and_then(|words| words.get_mut(..g.words)).unwrap_or(&mut []);
+        let row = padded.wrapping_sub(w.pad_top);
+        if row >= p.input.height {
             fill(Some(to), both_halves(p.input_zero_point));
             return;
-        };
+        }
         let left = w.pad_left.min(g.reach);
         let inside = p.input.width.min(g.reach - left);
+        let at = p.input.row(row);
         if g.columns {
-            let Some(bytes) = self.bytes.get_mut(..g.reach) else { return };
-            let (before, rest) = bytes.split_at_mut_checked(left).unwrap_or_default();
-            let (middle, after) = rest.split_at_mut_checked(inside).unwrap_or_default();
-            for byte in before.iter_mut().chain(after) {
-                *byte = p.input_zero_point;
-                rolled();
-            }
-            copy_rows((outside.get(p.input.row(row), inside), 0), (middle, 0), 1, inside);
+            let middle = self.bytes.get_mut(left..).unwrap_or(&mut []);
+            copy_rows((outside.get(at, inside), 0), (middle, 0), 1, inside);
             for (phase, to) in to.chunks_exact_mut(g.phase.max(1)).enumerate() {
-                bytes_to_pairs(bytes.get(phase..).unwrap_or(&[]), to);
+                bytes_to_pairs(self.bytes.get(phase..).unwrap_or(&[]), to);
             }
             return;
         }
-        let pad = both_halves(p.input_zero_point);
         let (before, after) = (left * g.depth, (left + inside) * g.depth);
-        fill(to.get_mut(..before), pad);
-        fill(to.get_mut(after..), pad);
+        fill(to.get_mut(..before), both_halves(p.input_zero_point));
+        fill(to.get_mut(after..), both_halves(p.input_zero_point));
         for pair in 0..g.depth {
-            let plane = |c: usize| {
-                let at = p.input.row(row) + c.min(p.input.channels - 1) * p.input.layout.chan;
-                outside.get(at, inside)
-            };
-            let to = to.get_mut(before + pair..after).unwrap_or(&mut []);
-            planes_to_row(plane(2 * pair), plane(2 * pair + 1), to, g.depth);
+            let last = p.input.channels - 1;
+            let (a, b) = (2 * pair * p.input.layout.chan, (2 * pair + 1).min(last) * p.input.layout.chan);
+            let to = to.get_mut(before + pair..).unwrap_or(&mut []);
+            planes_to_row(outside.get(at + a, inside), outside.get(at + b, inside), to, g.depth);
         }
-    }
-}
-
-#[inline(never)]
-fn fill(words: Option<&mut [u32]>, value: u32) {
-    for word in words.into_iter().flatten() {
-        *word = value;
-        rolled();
     }
 }

@@ -3,11 +3,11 @@
 //! Every plane is copied into scratch whose borders hold the zero point, a strip of rows at a time. The borders are written
 //! once a strip, and no kernel knows them.
 
-use super::dw3x3::{self, Plane};
+use super::dw3x3;
 use super::gather::copy_rows;
 use super::outside::{self, Outside};
 use super::tiles::{self, planar};
-use super::words::{even, mac, odd, word};
+use super::words::{even, fill, mac, odd, opaque, rolled, word};
 use crate::{Block, Image, Window, requantize, view_mut};
 use core::ops::Range;
 
@@ -62,6 +62,7 @@ impl DepthwiseConv2dI8Dsp {
     }
 
     /// Output rows of a strip.
+    #[inline(never)]
     pub const fn strip(&self) -> usize {
         let most = if self.strip < self.output.height { self.strip } else { self.output.height };
         let mut rows = if most == 0 { 1 } else { most };
@@ -123,92 +124,95 @@ pub fn depthwise_conv2d_i8_dsp(
     filter: &DepthwiseFilterDsp,
 ) {
     let Some((scratch, mut outside)) = outside::split(mem, p.scratch, p.scratch_len()) else { return };
-    let (plane, stride) = (view_mut::<i8>(scratch), p.stride());
-    let (words, strip) = (p.words(), p.strip());
-    let mut y = rows.start;
+    let (strip, mut y) = (p.strip(), rows.start);
     while y < rows.end {
         // Where the ring of the output begins anew, so does a strip.
-        let strip = y..rows.end.min(y + strip).min(p.output.run_end(y));
-        y = strip.end;
-        plane.fill(p.input_zero_point);
-        let copy = Copy::new(p, stride, &strip);
-        let mut weights = filter.weights.chunks_exact(words.max(1));
-        let mut channels = filter.channels.as_chunks::<2>().0.iter();
-        let (mut input, mut output) = (0, p.output.row(strip.start));
-        let out_len = (strip.len() - 1) * p.output.layout.row + p.output.width;
-        for _ in 0..p.input.channels {
-            copy.run(&outside, input, plane);
-            input += p.input.layout.chan;
-            for _ in 0..p.depth_multiplier {
-                let (Some(weights), Some(channel)) = (weights.next(), channels.next()) else { return };
-                let out = outside.get_mut(output, out_len);
-                output += p.output.layout.chan;
-                channel_of(p, (plane, stride), (weights, *channel), out, strip.len());
+        let end = rows.end.min(y + strip).min(p.output.run_end(y));
+        let mut strip = Strip::new(p, y, end - y);
+        y = end;
+        fill(Some(view_mut(scratch)), word([p.input_zero_point; 4]));
+        let plane = view_mut(scratch);
+        for input in 0..p.input.channels {
+            strip.copy(&outside, input, plane);
+            for output in input * p.depth_multiplier..(input + 1) * p.depth_multiplier {
+                strip.compute(plane, filter, output, &mut outside);
             }
         }
     }
     tiles::clamp(&mut outside, &p.output, rows, p.min, p.max);
 }
 
-/// The copy of what a strip reads of an input channel.
-struct Copy<'a> {
+/// Some rows of the output.
+struct Strip<'a> {
     p: &'a DepthwiseConv2dI8Dsp,
-    /// Rows of the input, and the padded row of the first of them.
-    rows: Range<usize>,
+    first: usize,
+    rows: usize,
+    /// Rows of the input that it reads.
+    input: Range<usize>,
+    /// Where they go in the padded plane, and how much of them.
     to: usize,
     columns: usize,
     /// Bytes of a padded row.
     stride: usize,
+    /// The micro-kernel, where there is one for the window.
+    small: Option<dw3x3::Planes>,
 }
 
-impl<'a> Copy<'a> {
-    fn new(p: &'a DepthwiseConv2dI8Dsp, stride: usize, strip: &Range<usize>) -> Copy<'a> {
-        let w = &p.window;
+// Each step stands by itself: in one function, LLVM would load every parameter in front of all loops, and that is more code
+// than the loops.
+impl<'a> Strip<'a> {
+    #[inline(never)]
+    fn new(p: &'a DepthwiseConv2dI8Dsp, first: usize, rows: usize) -> Strip<'a> {
+        let (w, output, stride) = (&p.window, &p.output, p.stride());
         // Padded rows of the strip, and those of them that the image has.
-        let first = strip.start * w.stride_h;
-        let from = first.max(w.pad_top);
-        let to = (first + p.padded_rows(strip.len())).min(w.pad_top + p.input.height).max(from);
-        let columns = p.input.width.min(stride.saturating_sub(w.pad_left));
-        let rows = from - w.pad_top..to - w.pad_top;
-        Copy { p, rows, to: (from - first) * stride + w.pad_left, columns, stride }
-    }
-
-    /// Copies the channel that begins `channel` elements behind the first one; the borders are there.
-    #[inline(always)]
-    fn run(&self, outside: &Outside, channel: usize, plane: &mut [i8]) {
-        let (step, stride) = (self.p.input.layout.row, self.stride);
-        let Some(to) = plane.get_mut(self.to..) else { return };
-        if self.rows.end <= self.p.input.run_end(self.rows.start) {
-            let n = self.rows.len();
-            let len = n.saturating_sub(1) * step + self.columns;
-            let from = outside.get(self.p.input.row(self.rows.start) + channel, len);
-            copy_rows((from, step), (to, stride), n, self.columns);
-        } else {
-            for (row, to) in self.rows.clone().zip(to.chunks_mut(stride.max(1))) {
-                let from = outside.get(self.p.input.row(row) + channel, self.columns);
-                copy_rows((from, 0), (to, 0), 1, self.columns);
-            }
+        let top = first * w.stride_h;
+        let from = top.max(w.pad_top);
+        let end = (top + p.padded_rows(rows)).min(w.pad_top + p.input.height).max(from);
+        let (step, zero_point) = (w.stride_w, p.output_zero_point as i32);
+        let shape =
+            dw3x3::Shape { stride, step, rows, width: output.width, out_row: output.layout.row, zero_point };
+        let small = w.height == 3 && w.width == 3 && w.dilation_h == 1 && w.stride_h == step;
+        Strip {
+            p,
+            first,
+            rows,
+            input: from - w.pad_top..end - w.pad_top,
+            to: (from - top) * stride + w.pad_left,
+            columns: p.input.width.min(stride.saturating_sub(w.pad_left)),
+            stride,
+            small: if small { dw3x3::Planes::new(&shape) } else { None },
         }
     }
-}
 
-/// One output channel of a strip.
-#[inline(always)]
-fn channel_of(
-    p: &DepthwiseConv2dI8Dsp,
-    (plane, stride): (&[i8], usize),
-    (weights, [bias, multiplier]): (&[u32], [i32; 2]),
-    out: &mut [i8],
-    rows: usize,
-) {
-    let (w, zero_point) = (&p.window, p.output_zero_point as i32);
-    let size = (rows, p.output.width, p.output.layout.row);
-    let small = w.height == 3 && w.width == 3 && w.dilation_h == 1;
-    if dw3x3::FAST && small && w.stride_h == w.stride_w && w.stride_w <= 2 {
-        let plane = Plane { values: plane, stride, step: w.stride_w };
-        dw3x3::run((weights, bias, multiplier, zero_point), &plane, out, size);
-    } else {
-        any_window(p, (plane, stride), (weights, [bias, multiplier]), out);
+    /// Copies what the strip reads of an input channel; the borders are there.
+    #[inline(never)]
+    fn copy(&self, outside: &Outside, channel: usize, plane: &mut [i8]) {
+        let input = &self.p.input;
+        let (mut rows, mut to) = (self.input.clone(), self.to);
+        while !rows.is_empty() {
+            // As many rows as follow each other in memory.
+            let n = rows.end.min(input.run_end(rows.start)) - rows.start;
+            let at = input.row(rows.start) + channel * input.layout.chan;
+            let source = outside.get(at, (n - 1) * input.layout.row + self.columns);
+            let plane = plane.get_mut(to..).unwrap_or(&mut []);
+            copy_rows((source, input.layout.row), (plane, self.stride), n, self.columns);
+            (rows.start, to) = (rows.start + n, to + n * self.stride);
+        }
+    }
+
+    /// One output channel.
+    #[inline(never)]
+    fn compute(&mut self, plane: &[i8], filter: &DepthwiseFilterDsp, channel: usize, outside: &mut Outside) {
+        let (p, output, words) = (self.p, &self.p.output, self.p.words());
+        let weights = filter.weights.get(channel * words..).and_then(|weights| weights.get(..words));
+        let tables = filter.channels.as_chunks::<2>().0.get(channel);
+        let (Some(weights), Some(&[bias, multiplier])) = (weights, tables) else { return };
+        let at = output.row(self.first) + channel * output.layout.chan;
+        let out = outside.get_mut(at, (self.rows - 1) * output.layout.row + output.width);
+        match &mut self.small {
+            Some(small) => small.run(plane, (weights, bias, multiplier), out),
+            None => any_window(p, (plane, self.stride), (weights, [bias, multiplier]), out),
+        }
     }
 }
 
@@ -222,20 +226,21 @@ fn any_window(
 ) {
     let (w, columns) = (&p.window, p.window.width.next_multiple_of(4));
     for (i, row) in out.chunks_mut(p.output.layout.row.max(1)).enumerate() {
-        for (x, to) in row.iter_mut().take(p.output.width).enumerate() {
-            let mut acc = bias;
-            let mut at = i * w.stride_h * stride + x * w.stride_w;
-            let mut weights = weights.as_chunks::<2>().0.iter();
-            for _ in 0..w.height {
-                let row = plane.get(at..).and_then(|row| row.get(..columns)).unwrap_or(&[]);
+        let mut from = i * w.stride_h * stride;
+        for to in row.iter_mut().take(p.output.width) {
+            let (mut acc, mut at, mut weights) = (bias, from, weights.as_chunks::<2>().0.iter());
+            for _ in 0..opaque(w.height) {
+                let row = plane.get(at..).and_then(|row| row.get(..opaque(columns))).unwrap_or(&[]);
                 at += w.dilation_h * stride;
                 for (&bytes, &[a, b]) in row.as_chunks::<4>().0.iter().zip(&mut weights) {
                     let bytes = word(bytes);
                     acc = mac(odd(bytes), b, mac(even(bytes), a, acc));
+                    rolled();
                 }
             }
             let q = requantize(acc, multiplier, 0).wrapping_add(p.output_zero_point as i32);
             *to = q.clamp(-128, 127) as i8;
+            from += w.stride_w;
         }
     }
 }

@@ -14,29 +14,37 @@
 //!
 //! The first pass over the unrolled blocks of a row skips those that the row has too few of.
 
-/// Whether this build has the micro-kernel.
-pub(super) const FAST: bool = cfg!(kiln_kernels = "dsp");
-
-/// A padded plane: rows of `stride` bytes, `step` input pixels from one output pixel to the next.
+/// Padded planes of rows of `stride` bytes, `step` input pixels from one output pixel to the next, and `rows` rows of `width`
+/// outputs, `out_row` bytes apart.
 #[cfg_attr(not(kiln_kernels = "dsp"), allow(dead_code))]
-pub(super) struct Plane<'a> {
-    pub values: &'a [i8],
+pub(super) struct Shape {
     pub stride: usize,
     pub step: usize,
+    pub rows: usize,
+    pub width: usize,
+    pub out_row: usize,
+    pub zero_point: i32,
 }
 
-/// Weights `[w0 w2] [w1 0]` of three kernel rows, bias, multiplier, zero point of the output.
-pub(super) type Tables<'a> = (&'a [u32], i32, i32, i32);
+#[cfg(not(kiln_kernels = "dsp"))]
+pub(super) struct Planes;
 
 #[cfg(not(kiln_kernels = "dsp"))]
-pub(super) fn run(_: Tables, _: &Plane, _: &mut [i8], _: (usize, usize, usize)) {}
+impl Planes {
+    /// `None`: this build has no such micro-kernel.
+    pub fn new(_: &Shape) -> Option<Planes> {
+        None
+    }
+
+    pub fn run(&mut self, _: &[i8], _: (&[u32], i32, i32), _: &mut [i8]) {}
+}
 
 #[cfg(kiln_kernels = "dsp")]
-pub(super) use dsp::run;
+pub(super) use dsp::Planes;
 
 #[cfg(kiln_kernels = "dsp")]
 mod dsp {
-    use super::{Plane, Tables};
+    use super::Shape;
 
     /// The arguments of the assembly, in the order in which it loads them.
     #[repr(C)]
@@ -61,52 +69,70 @@ mod dsp {
         odd: usize,
     }
 
-    /// Computes `rows` rows of `width` pixels, `out_row` bytes apart. Nothing is written when the lengths do not fit.
-    #[inline(always)]
-    #[allow(unsafe_code)]
-    pub fn run(
-        (weights, bias, multiplier, zero_point): Tables,
-        plane: &Plane,
-        out: &mut [i8],
-        (rows, width, out_row): (usize, usize, usize),
-    ) {
-        let &[a0, b0, a1, b1, a2, b2] = weights else { return };
-        let (stride, step) = (plane.stride, plane.step);
-        if rows == 0
-            || width == 0
-            || plane.values.len() < ((rows - 1) * step + 2) * stride + (width - 1) * step + 4
-            || out.len() < (rows - 1) * out_row + width
-        {
-            return;
+    /// The arguments that all planes share, and the lengths that they need.
+    pub struct Planes {
+        args: Args,
+        pairs: bool,
+        plane_len: usize,
+        out_len: usize,
+    }
+
+    impl Planes {
+        pub fn new(shape: &Shape) -> Option<Planes> {
+            let &Shape { stride, step, rows, width, out_row, zero_point } = shape;
+            if rows == 0 || width == 0 || step == 0 || step > 2 {
+                return None;
+            }
+            // Each block steps over two input pixels.
+            let pairs = step == 1;
+            let (blocks, odd, size) =
+                if pairs { (width / 2, width % 2, 112) } else { (width, 2 * stride, 76) };
+            let single = if pairs { odd } else { 0 };
+            let args = Args {
+                plane: core::ptr::null(),
+                out: core::ptr::null_mut(),
+                a: [0; 3],
+                b01: 0,
+                b2: 0,
+                bias: 0,
+                stride,
+                end: core::ptr::null::<i8>().wrapping_add(2 * blocks),
+                multiplier: 0,
+                zero_point,
+                next: (step * stride).wrapping_sub(2 * (blocks + single)),
+                next_out: out_row.wrapping_sub(width),
+                rows,
+                skip: if blocks == 0 { 2 * size } else { (blocks & 1) * size },
+                odd,
+            };
+            let plane_len = ((rows - 1) * step + 2) * stride + (width - 1) * step + 4;
+            Some(Planes { args, pairs, plane_len, out_len: (rows - 1) * out_row + width })
         }
-        // Each block steps over two input pixels.
-        let (blocks, odd, size) =
-            if step == 1 { (width / 2, width % 2, 112) } else { (width, 2 * stride, 76) };
-        let single = if step == 1 { odd } else { 0 };
-        let args = Args {
-            plane: plane.values.as_ptr(),
-            out: out.as_mut_ptr(),
-            a: [a0, a1, a2],
-            b01: (b0 & 0xffff) | b1 << 16,
-            b2,
-            bias,
-            stride,
-            end: plane.values.as_ptr().wrapping_add(2 * blocks),
-            multiplier,
-            zero_point,
-            next: (step * stride).wrapping_sub(2 * (blocks + single)),
-            next_out: out_row - width,
-            rows,
-            skip: if blocks == 0 { 4 * size } else { (blocks.wrapping_neg() & 3) * size },
-            odd,
-        };
-        // SAFETY: for every row, the assembly reads four bytes from each of its `width` windows' three rows on, and writes
-        // `width` bytes; both were compared with the lengths of the slices above.
-        unsafe {
-            if step == 1 {
-                rows_of_pairs(core::hint::black_box(&args));
-            } else {
-                rows_of_pixels(core::hint::black_box(&args));
+
+        /// One plane by weights `[w0 w2] [w1 0]` of three kernel rows, bias and multiplier. Nothing is written when the
+        /// lengths do not fit.
+        #[inline(always)]
+        #[allow(unsafe_code)]
+        pub fn run(&mut self, plane: &[i8], (weights, bias, multiplier): (&[u32], i32, i32), out: &mut [i8]) {
+            let &[a0, b0, a1, b1, a2, b2] = weights else { return };
+            if plane.len() < self.plane_len || out.len() < self.out_len {
+                return;
+            }
+            let args = &mut self.args;
+            let row = (args.end as usize).wrapping_sub(args.plane as usize);
+            (args.plane, args.end) = (plane.as_ptr(), plane.as_ptr().wrapping_add(row));
+            args.out = out.as_mut_ptr();
+            args.a = [a0, a1, a2];
+            (args.b01, args.b2) = ((b0 & 0xffff) | b1 << 16, b2);
+            (args.bias, args.multiplier) = (bias, multiplier);
+            // SAFETY: for every row, the assembly reads four bytes from each of its `width` windows' three rows on, and writes
+            // `width` bytes; both were compared with the lengths of the slices above.
+            unsafe {
+                if self.pairs {
+                    rows_of_pairs(core::hint::black_box(args));
+                } else {
+                    rows_of_pixels(core::hint::black_box(args));
+                }
             }
         }
     }
@@ -215,7 +241,7 @@ mod dsp {
                     "bx lr",
                     ".balign 4",
                     "10:",
-                    ".rept 4",
+                    ".rept 2",
                     $block,
                     ".endr",
                     "cmp r0, r9",

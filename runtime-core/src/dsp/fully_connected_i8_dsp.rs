@@ -4,6 +4,7 @@ use super::dense::{self, Quads};
 use super::gather::bytes_to_halves;
 use super::outside;
 use super::tiles;
+use super::words::{opaque, rolled};
 use crate::{Block, Image, view_mut};
 use core::ops::Range;
 
@@ -98,27 +99,28 @@ pub fn fully_connected_i8_dsp(
     for y in rows.clone() {
         // What lies behind the features meets weights of zero.
         bytes_to_halves(outside.get(p.input.row(y), p.features()), x);
-        let quads = |quads: Range<usize>| Quads {
-            x,
-            weights: filter
-                .weights
-                .get(quads.start * p.words() * 2..quads.end * p.words() * 2)
-                .unwrap_or(&[]),
-            params: filter.quads.get(quads.start * 8..quads.end * 8).unwrap_or(&[]),
-            dual: p.dual,
-            zero_point: p.output_zero_point as i32,
-        };
         let at = p.output.row(y);
-        dense::run(quads(0..direct), outside.get_mut(at, 4 * direct));
+        quads(p, filter, x, 0..direct, outside.get_mut(at, 4 * direct));
         for quad in direct..n.div_ceil(4) {
-            let mut out = [0i8; 4];
-            dense::run(quads(quad..quad + 1), &mut out);
+            let mut out = [opaque(0) as i8; 4];
+            quads(p, filter, x, quad..quad + 1, &mut out);
             for (c, value) in (quad * 4..n).zip(out) {
                 if let [to] = outside.get_mut(at + c * step, 1) {
                     *to = value;
                 }
+                rolled();
             }
         }
     }
     tiles::clamp(&mut outside, &p.output, rows, p.min, p.max);
+}
+
+/// Some outputs of a row of features `x`, four at a time.
+#[inline(never)]
+fn quads(p: &FullyConnectedI8Dsp, filter: &DenseFilterDsp, x: &[u32], quads: Range<usize>, out: &mut [i8]) {
+    let words = 2 * x.len();
+    let (weights, params) = (quads.start * words..quads.end * words, quads.start * 8..quads.end * 8);
+    if let (Some(weights), Some(params)) = (filter.weights.get(weights), filter.quads.get(params)) {
+        dense::run(Quads { x, weights, params, dual: p.dual, zero_point: p.output_zero_point as i32 }, out);
+    }
 }

@@ -1,6 +1,6 @@
 //! From bytes to what the micro-kernel reads: words of two taps, four pixels side by side.
 
-use super::words::{both_halves, even, halves, high_halves, low_halves, odd, rolled, word};
+use super::words::{even, halves, high_halves, low_halves, odd, opaque, rolled, word};
 
 /// Four pixels of two planes as four words, the first plane low.
 #[inline(always)]
@@ -11,7 +11,7 @@ fn pair(a: u32, b: u32) -> [u32; 4] {
 
 /// Four neighbouring pixels of `channels` planes, `plane` bytes apart, as columns of two channels a word. The word of an odd
 /// last channel holds it twice: its weight is zero. Nothing is written when the lengths do not fit.
-#[inline(never)]
+#[inline(always)]
 pub(super) fn planes_to_columns(source: &[i8], plane: usize, channels: usize, columns: &mut [[u32; 4]]) {
     let Some(last) = channels.checked_sub(1) else { return };
     if columns.len() != channels.div_ceil(2) || last * plane + 4 > source.len() {
@@ -71,29 +71,26 @@ pub(super) fn planes_to_row(a: &[i8], b: &[i8], to: &mut [u32], step: usize) {
     }
 }
 
-/// Neighbouring bytes in pairs: the words `[b0 b1] [b2 b3] ..`. A last byte without a partner is doubled: the weight of its
-/// partner is zero.
+/// Neighbouring bytes in pairs: the words `[b0 b1] [b2 b3] ..`. `bytes` reaches to the end of the last four.
 #[inline(never)]
 pub(super) fn bytes_to_pairs(bytes: &[i8], to: &mut [u32]) {
-    let (words, rest) = bytes.as_chunks::<4>();
     let (pairs, last) = to.as_chunks_mut::<2>();
-    for (&bytes, pair) in words.iter().zip(pairs.iter_mut()) {
+    let mut words = bytes.as_chunks::<4>().0.iter().map(|&bytes| {
         let (b02, b13) = (even(word(bytes)), odd(word(bytes)));
-        *pair = [low_halves(b02, b13), high_halves(b02, b13)];
+        [low_halves(b02, b13), high_halves(b02, b13)]
+    });
+    for (pair, words) in pairs.iter_mut().zip(&mut words) {
+        *pair = words;
+        rolled();
     }
-    let left = pairs.get_mut(words.len()..).unwrap_or(&mut []).as_flattened_mut().iter_mut().chain(last);
-    for (bytes, to) in rest.chunks(2).zip(left) {
-        *to = match *bytes {
-            [a, b] => halves(a, b),
-            [a] => both_halves(a),
-            _ => 0,
-        };
+    if let ([last], Some([first, _])) = (last, words.next()) {
+        *last = first;
     }
 }
 
-/// Copies `rows` rows of `columns` bytes, each so many bytes behind the one before it as its side says. Word by word: LLVM
-/// would make a `memcpy` of a safe loop, and that takes 200 instructions for 24 bytes on bare metal. Nothing is written when
-/// the lengths do not fit.
+/// Copies `rows` rows of `columns` bytes, each so many bytes behind the one before it as its side says. Word by word, the
+/// last ones over those before them: LLVM would make a `memcpy` of a safe loop, and that takes 200 instructions for 24 bytes
+/// on bare metal. Nothing is written when the lengths do not fit.
 #[inline(never)]
 #[allow(unsafe_code)]
 pub(super) fn copy_rows(
@@ -106,37 +103,55 @@ pub(super) fn copy_rows(
     if last * from_step + columns > from.len() || last * to_step + columns > to.len() {
         return;
     }
-    let (mut source, mut target) = (from.as_ptr(), to.as_mut_ptr());
-    for _ in 0..rows {
-        // SAFETY: the last row ends inside of both slices, as was compared above; so does every row before it.
-        unsafe {
-            let mut x = 0;
-            while x + 8 <= columns {
-                let a = source.add(x).cast::<u32>().read_unaligned();
-                let b = source.add(x + 4).cast::<u32>().read_unaligned();
-                target.add(x).cast::<u32>().write_unaligned(a);
-                target.add(x + 4).cast::<u32>().write_unaligned(b);
-                x += 8;
-                rolled();
+    let (mut from, mut to) = (from.as_ptr(), to.as_mut_ptr());
+    let mut next_row = || {
+        let row = (from, to);
+        (from, to) = (from.wrapping_add(from_step), to.wrapping_add(to_step));
+        row
+    };
+    // SAFETY: the last row ends inside of both slices, as was compared above; so does every row before it. What is copied
+    // of a row begins and ends inside of its `columns` bytes.
+    unsafe {
+        match columns {
+            8.. => {
+                for _ in 0..rows {
+                    let (from, to) = next_row();
+                    let mut x = 0;
+                    while x < columns - 8 {
+                        word(from.add(x), to.add(x));
+                        word(from.add(x + 4), to.add(x + 4));
+                        x += 8;
+                        rolled();
+                    }
+                    word(from.add(columns - 8), to.add(columns - 8));
+                    word(from.add(columns - 4), to.add(columns - 4));
+                }
             }
-            if x + 4 <= columns {
-                let word = source.add(x).cast::<u32>().read_unaligned();
-                target.add(x).cast::<u32>().write_unaligned(word);
-                x += 4;
-            }
-            if x < columns && columns >= 4 {
-                // The last word overlaps the one before it.
-                let word = source.add(columns - 4).cast::<u32>().read_unaligned();
-                target.add(columns - 4).cast::<u32>().write_unaligned(word);
-            } else {
-                while x < columns {
-                    target.add(x).write(source.add(x).read());
-                    x += 1;
+            4.. => {
+                for _ in 0..rows {
+                    let (from, to) = next_row();
+                    word(from, to);
+                    word(from.add(columns - 4), to.add(columns - 4));
                     rolled();
                 }
             }
+            _ => {
+                for _ in 0..rows {
+                    let (from, to) = next_row();
+                    for x in 0..opaque(columns) {
+                        to.add(x).write(from.add(x).read());
+                        rolled();
+                    }
+                }
+            }
         }
-        (source, target) = (source.wrapping_add(from_step), target.wrapping_add(to_step));
+    }
+
+    /// Copies four bytes.
+    #[inline(always)]
+    unsafe fn word(from: *const i8, to: *mut i8) {
+        // SAFETY: the caller's.
+        unsafe { to.cast::<u32>().write_unaligned(from.cast::<u32>().read_unaligned()) }
     }
 }
 
@@ -144,7 +159,10 @@ pub(super) fn copy_rows(
 pub(super) fn bytes_to_halves(bytes: &[i8], to: &mut [u32]) {
     let (words, rest) = bytes.as_chunks::<4>();
     let mut last = [0; 4];
-    last.iter_mut().zip(rest).for_each(|(to, &byte)| *to = byte);
+    for (to, &byte) in last.iter_mut().zip(rest) {
+        *to = byte;
+        rolled();
+    }
     let last = if rest.is_empty() { None } else { Some(&last) };
     for (&bytes, to) in words.iter().chain(last).zip(to.as_chunks_mut::<2>().0) {
         *to = [even(word(bytes)), odd(word(bytes))];
@@ -153,6 +171,7 @@ pub(super) fn bytes_to_halves(bytes: &[i8], to: &mut [u32]) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::words::both_halves;
     use super::*;
 
     #[test]
@@ -176,13 +195,13 @@ mod tests {
             assert_eq!(to[2 * x], halves(a[x], b[x]));
         }
         assert!(to.iter().skip(1).step_by(2).all(|&w| w == 0));
-        for n in 0..=7 {
-            let bytes = [9, -8, 7, -6, 5, -4, 3];
+        for n in 0..=4 {
+            let bytes = [9, -8, 7, -6, 5, -4, 3, -2];
             let mut words = [0; 4];
-            bytes_to_pairs(&bytes[..n], &mut words[..n.div_ceil(2)]);
-            for i in 0..n.div_ceil(2) {
-                let second = if 2 * i + 1 < n { bytes[2 * i + 1] } else { bytes[2 * i] };
-                assert_eq!(words[i], halves(bytes[2 * i], second), "{n}");
+            bytes_to_pairs(&bytes, &mut words[..n]);
+            for i in 0..4 {
+                let pair = if i < n { halves(bytes[2 * i], bytes[2 * i + 1]) } else { 0 };
+                assert_eq!(words[i], pair, "{n}");
             }
         }
     }

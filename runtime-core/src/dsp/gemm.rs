@@ -14,7 +14,8 @@
 //!         S0 += r11 . r12;  T0 += r10 . r12;  S1 += r11 . lr;  T1 += r10 . lr
 //!         r12, lr = *r1++, *r1++                           likewise pixels 2 and 3
 //!     dual: T = (T - S) >> 8, since T = 256 * (sum of the odd channel) + S
-//!     requantize, saturate, pack four pixels into a word, store it at `out` and at `out + plane`
+//!     requantize, saturate, pack four pixels into a word, store it at `out` and, but for an odd last
+//!         channel, at `out + plane`
 //! ```
 //!
 //! Dual packing multiplies by `h = 256 * v + w`; its low byte, sign-extended, is `w`. It is exact when every `h` fits 16 bits
@@ -37,39 +38,25 @@ pub(super) struct Gemm<'a> {
 impl Gemm<'_> {
     /// `out[c * plane + p]` for every channel `c` and the pixels `p` of 0 to 3, from columns `x` of two taps a word. Nothing
     /// is written when the lengths do not fit.
-    #[inline(always)]
-    pub fn run(&self, x: &[[u32; 4]], out: &mut [i8], plane: usize) {
-        let even = self.channels / 2;
-        self.pairs(x, 0, even, out, plane);
-        if self.channels % 2 == 1 {
-            let mut last = [0i8; 8];
-            self.pairs(x, even, 1, &mut last, 4);
-            let to = out.get_mut((self.channels - 1) * plane..).and_then(|out| out.first_chunk_mut::<4>());
-            if let (Some(to), [a, b, c, d, ..]) = (to, last) {
-                *to = [a, b, c, d];
-            }
-        }
-    }
-
     #[inline(never)]
-    fn pairs(&self, x: &[[u32; 4]], first: usize, count: usize, out: &mut [i8], plane: usize) {
-        let words = x.len();
-        let weights = self.filter.weights.get(first * words..).and_then(|w| w.get(..count * words));
-        let pairs = self.filter.pairs.get(first * 4..).and_then(|p| p.get(..count * 4));
-        let (Some(weights), Some(pairs)) = (weights, pairs) else { return };
-        if words > 0 && count > 0 && (count * 2 - 1) * plane + 4 <= out.len() {
-            let tile = Tile { x, weights, pairs, zero_point: self.zero_point, out, plane };
-            if self.dual { tile.dual() } else { tile.plain() }
+    pub fn run(&self, x: &[[u32; 4]], out: &mut [i8], plane: usize) {
+        let n = self.channels;
+        let fits = self.filter.fits(n, x.len()) && n > 0 && (n - 1) * plane + 4 <= out.len();
+        if fits && !x.is_empty() {
+            let (weights, pairs) = (self.filter.weights, self.filter.pairs);
+            let tile = Tile { x, weights, pairs, channels: n, zero_point: self.zero_point, out, plane };
+            tile.run(self.dual);
         }
     }
 }
 
-/// One call of the micro-kernel. `x` holds at least one word, `weights` as many words a pair, `pairs` four values a pair and
-/// at least one pair, `out` the four bytes of every channel.
+/// One call of the micro-kernel. `x` holds at least one word, `weights` as many words a pair, `pairs` four values a pair,
+/// `out` the four bytes of every channel; there is at least one.
 struct Tile<'a> {
     x: &'a [[u32; 4]],
     weights: &'a [u32],
     pairs: &'a [i32],
+    channels: usize,
     zero_point: i32,
     out: &'a mut [i8],
     plane: usize,
@@ -77,16 +64,8 @@ struct Tile<'a> {
 
 #[cfg(not(kiln_kernels = "dsp"))]
 impl Tile<'_> {
-    fn dual(self) {
-        self.scalar(true);
-    }
-
-    fn plain(self) {
-        self.scalar(false);
-    }
-
     /// What the assembly computes, wrapped sums included.
-    fn scalar(self, dual: bool) {
+    fn run(self, dual: bool) {
         use super::words::{even, mac, odd};
         let pairs = self.pairs.as_chunks::<4>().0.iter().zip(self.weights.chunks_exact(self.x.len()));
         for (pair, (&[b0, b1, m0, m1], weights)) in pairs.enumerate() {
@@ -101,6 +80,9 @@ impl Tile<'_> {
             for p in 0..4 {
                 let odd = if dual { t[p].wrapping_sub(s[p]) >> 8 } else { t[p] };
                 for (c, acc, multiplier) in [(0, s[p], m0), (1, odd, m1)] {
+                    if 2 * pair + c >= self.channels {
+                        continue;
+                    }
                     let q = crate::requantize(acc, multiplier, 0).wrapping_add(self.zero_point);
                     if let Some(to) = self.out.get_mut((2 * pair + c) * self.plane + p) {
                         *to = q.clamp(-128, 127) as i8;
@@ -123,147 +105,141 @@ mod dsp {
         pairs: *const i32,
         out: *mut i8,
         plane: usize,
-        count: usize,
+        channels: usize,
         zero_point: i32,
-        /// Bytes of the blocks that the first pass skips.
+        /// Bytes of the blocks that the first pass skips; odd for plain weights.
         skip: usize,
         weights: *const u32,
     }
 
-    #[allow(unsafe_code)]
+    /// Bytes of a block of dual weights, and of a plain one.
+    const DUAL: usize = 48;
+    const PLAIN: usize = 52;
+
     impl Tile<'_> {
         #[inline(always)]
-        pub(super) fn dual(self) {
-            let args = self.args(48);
-            // SAFETY: the lengths are those of `Tile`: the assembly reads `x.len()` words and 4 parameters a pair, and
-            // writes 4 bytes at each of `2 * count` multiples of `plane`, all inside of the borrowed slices.
-            unsafe { gemm_dual(core::hint::black_box(&args)) }
-        }
-
-        #[inline(always)]
-        pub(super) fn plain(self) {
-            let args = self.args(52);
-            // SAFETY: as in `dual`.
-            unsafe { gemm_plain(core::hint::black_box(&args)) }
-        }
-
-        #[inline(always)]
-        fn args(self, block: usize) -> Args {
+        #[allow(unsafe_code)]
+        pub(super) fn run(self, dual: bool) {
             let x = self.x.as_ptr_range();
-            Args {
+            let skipped = self.x.len().wrapping_neg() & 7;
+            let skip = if dual { skipped * DUAL } else { skipped * PLAIN + 1 };
+            let args = Args {
                 x: x.start,
                 end: x.end,
                 pairs: self.pairs.as_ptr(),
                 out: self.out.as_mut_ptr(),
                 plane: self.plane,
-                count: self.pairs.len() / 4,
+                channels: self.channels,
                 zero_point: self.zero_point,
-                skip: (self.x.len().wrapping_neg() & 7) * block,
+                skip,
                 weights: self.weights.as_ptr(),
-            }
+            };
+            // SAFETY: the lengths are those of `Tile`: the assembly reads `x.len()` words and 4 parameters a pair, and
+            // writes 4 bytes at each of `channels` multiples of `plane`, all inside of the borrowed slices.
+            unsafe { gemm(core::hint::black_box(&args)) }
         }
     }
 
-    macro_rules! gemm {
-        ($name:ident, unpack [$($unpack:literal),*], repair [$($repair:literal),*]) => {
-            #[unsafe(naked)]
-            #[allow(unsafe_code)]
-            unsafe extern "C" fn $name(args: *const Args) {
-                core::arch::naked_asm!(
-                    crate::dsp::words::cpu!(),
-                    "push {{r4-r11, lr}}",
-                    "ldm r0, {{r1-r9}}",
-                    "adr r10, 10f",
-                    "add r10, r10, r8",
-                    "orr r10, r10, #1",
-                    "mov r0, r9",
-                    // sp: x, end, pairs, out, plane, count, zero point, entry
-                    "push {{r1-r7, r10}}",
-                    "5:",
-                    "ldr r12, [sp, #8]",
-                    "ldr r1, [sp]",
-                    "ldr lr, [sp, #28]",
-                    "ldrd r2, r6, [r12]",
-                    "mov r3, r2",
-                    "mov r4, r2",
-                    "mov r5, r2",
-                    "mov r7, r6",
-                    "mov r8, r6",
-                    "mov r9, r6",
-                    "bx lr",
-                    ".balign 4",
-                    "10:",
-                    ".rept 8",
-                    "ldr.w r10, [r0], #4",
-                    "sxtb16 r11, r10",
-                    $($unpack,)*
-                    "ldrd r12, lr, [r1], #8",
-                    "smlad r2, r11, r12, r2",
-                    "smlad r6, r10, r12, r6",
-                    "smlad r3, r11, lr, r3",
-                    "smlad r7, r10, lr, r7",
-                    "ldrd r12, lr, [r1], #8",
-                    "smlad r4, r11, r12, r4",
-                    "smlad r8, r10, r12, r8",
-                    "smlad r5, r11, lr, r5",
-                    "smlad r9, r10, lr, r9",
-                    ".endr",
-                    "ldr r10, [sp, #4]",
-                    "cmp r1, r10",
-                    "bne 10b",
-                    "ldr r1, [sp, #8]",
-                    "ldr lr, [sp, #24]",
-                    $($repair,)*
-                    "ldrd r11, r12, [r1, #8]",
-                    "smmlar r2, r2, r11, lr",
-                    "smmlar r3, r3, r11, lr",
-                    "smmlar r4, r4, r11, lr",
-                    "smmlar r5, r5, r11, lr",
-                    "smmlar r6, r6, r12, lr",
-                    "smmlar r7, r7, r12, lr",
-                    "smmlar r8, r8, r12, lr",
-                    "smmlar r9, r9, r12, lr",
-                    "ssat r2, #8, r2",
-                    "ssat r3, #8, r3",
-                    "ssat r4, #8, r4",
-                    "ssat r5, #8, r5",
-                    "ssat r6, #8, r6",
-                    "ssat r7, #8, r7",
-                    "ssat r8, #8, r8",
-                    "ssat r9, #8, r9",
-                    "add r1, r1, #16",
-                    "str r1, [sp, #8]",
-                    "ldrd r1, r10, [sp, #12]",
-                    "bfi r2, r3, #8, #8",
-                    "bfi r2, r4, #16, #8",
-                    "bfi r2, r5, #24, #8",
-                    "bfi r6, r7, #8, #8",
-                    "bfi r6, r8, #16, #8",
-                    "bfi r6, r9, #24, #8",
-                    "str r2, [r1]",
-                    "str r6, [r1, r10]",
-                    "add r1, r1, r10, lsl #1",
-                    "str r1, [sp, #12]",
-                    "ldr r1, [sp, #20]",
-                    "subs r1, #1",
-                    "str r1, [sp, #20]",
-                    "bne 5b",
-                    "add sp, sp, #32",
-                    "pop {{r4-r11, pc}}",
-                )
-            }
+    /// Eight blocks and the end of their loop.
+    macro_rules! blocks {
+        ($label:literal, $unpack:literal) => {
+            concat!(
+                $label,
+                ":\n.rept 8\n ldr.w r10, [r0], #4\n sxtb16 r11, r10\n",
+                $unpack,
+                "\n ldrd r12, lr, [r1], #8\n",
+                " smlad r2, r11, r12, r2\n smlad r6, r10, r12, r6\n smlad r3, r11, lr, r3\n smlad r7, r10, lr, r7\n",
+                " ldrd r12, lr, [r1], #8\n",
+                " smlad r4, r11, r12, r4\n smlad r8, r10, r12, r8\n smlad r5, r11, lr, r5\n smlad r9, r10, lr, r9\n",
+                ".endr\n ldr.w r10, [sp, #4]\n cmp r1, r10\n bne.w ",
+                $label,
+                "b"
+            )
         };
     }
 
-    gemm!(gemm_dual, unpack [], repair [
-        "sub r6, r6, r2",
-        "sub r7, r7, r3",
-        "sub r8, r8, r4",
-        "sub r9, r9, r5",
-        "asr r6, r6, #8",
-        "asr r7, r7, #8",
-        "asr r8, r8, #8",
-        "asr r9, r9, #8"
-    ]);
-    gemm!(gemm_plain, unpack ["sxtb16 r10, r10, ror #8"], repair []);
+    /// All pairs of channels of four pixels.
+    #[unsafe(naked)]
+    #[allow(unsafe_code)]
+    unsafe extern "C" fn gemm(args: *const Args) {
+        core::arch::naked_asm!(
+            crate::dsp::words::cpu!(),
+            "push {{r4-r11, lr}}",
+            "ldm r0, {{r1-r9}}",
+            "adr.w r10, 10f",
+            "tst r8, #1",
+            "it ne",
+            "adrne.w r10, 20f",
+            "add r10, r10, r8",
+            "orr r10, r10, #1",
+            "mov r0, r9",
+            // sp: x, end, pairs, out, plane, channels, zero point, entry
+            "push {{r1-r7, r10}}",
+            "5:",
+            "ldr r12, [sp, #8]",
+            "ldr r1, [sp]",
+            "ldr lr, [sp, #28]",
+            "ldrd r2, r6, [r12]",
+            "mov r3, r2",
+            "mov r4, r2",
+            "mov r5, r2",
+            "mov r7, r6",
+            "mov r8, r6",
+            "mov r9, r6",
+            "bx lr",
+            ".balign 4",
+            blocks!("10", ""),
+            "sub r6, r6, r2",
+            "sub r7, r7, r3",
+            "sub r8, r8, r4",
+            "sub r9, r9, r5",
+            "asr r6, r6, #8",
+            "asr r7, r7, #8",
+            "asr r8, r8, #8",
+            "asr r9, r9, #8",
+            "b.w 30f",
+            ".balign 4",
+            blocks!("20", "sxtb16 r10, r10, ror #8"),
+            "30:",
+            "ldr r1, [sp, #8]",
+            "ldr lr, [sp, #24]",
+            "ldrd r11, r12, [r1, #8]",
+            "smmlar r2, r2, r11, lr",
+            "smmlar r3, r3, r11, lr",
+            "smmlar r4, r4, r11, lr",
+            "smmlar r5, r5, r11, lr",
+            "smmlar r6, r6, r12, lr",
+            "smmlar r7, r7, r12, lr",
+            "smmlar r8, r8, r12, lr",
+            "smmlar r9, r9, r12, lr",
+            "ssat r2, #8, r2",
+            "ssat r3, #8, r3",
+            "ssat r4, #8, r4",
+            "ssat r5, #8, r5",
+            "ssat r6, #8, r6",
+            "ssat r7, #8, r7",
+            "ssat r8, #8, r8",
+            "ssat r9, #8, r9",
+            "add r1, r1, #16",
+            "str r1, [sp, #8]",
+            "ldrd r1, r10, [sp, #12]",
+            "bfi r2, r3, #8, #8",
+            "bfi r2, r4, #16, #8",
+            "bfi r2, r5, #24, #8",
+            "bfi r6, r7, #8, #8",
+            "bfi r6, r8, #16, #8",
+            "bfi r6, r9, #24, #8",
+            "ldr r3, [sp, #20]",
+            "subs r3, r3, #2",
+            "str r3, [sp, #20]",
+            "str r2, [r1]",
+            "it hs",
+            "strhs r6, [r1, r10]",
+            "add r1, r1, r10, lsl #1",
+            "str r1, [sp, #12]",
+            "bhi 5b",
+            "add sp, sp, #32",
+            "pop {{r4-r11, pc}}",
+        )
+    }
 }

@@ -12,7 +12,6 @@
 //! ```
 
 /// A ring of `rows` rows of `stride` words, read from row `first` on, every `step`-th row, `count` of them.
-#[derive(Clone, Copy)]
 pub(super) struct Walk {
     pub rows: usize,
     pub stride: usize,
@@ -23,8 +22,8 @@ pub(super) struct Walk {
 
 /// For each row of the walk, the words `at[p] .. at[p] + run` of the pixels `p`, as `run` columns. Nothing is written when the
 /// lengths do not fit.
-#[inline(always)]
-pub(super) fn interleave(ring: &[u32], walk: Walk, at: &[usize; 4], run: usize, columns: &mut [[u32; 4]]) {
+#[inline(never)]
+pub(super) fn interleave(ring: &[u32], walk: &Walk, at: &[usize; 4], run: usize, columns: &mut [[u32; 4]]) {
     let [a, b, c, d] = *at;
     let inside = a.max(b).max(c.max(d)) + run <= walk.stride
         && walk.rows * walk.stride <= ring.len()
@@ -39,7 +38,7 @@ pub(super) fn interleave(ring: &[u32], walk: Walk, at: &[usize; 4], run: usize, 
 mod imp {
     use super::Walk;
 
-    pub fn rows(ring: &[u32], walk: Walk, at: &[usize; 4], run: usize, columns: &mut [[u32; 4]]) {
+    pub fn rows(ring: &[u32], walk: &Walk, at: &[usize; 4], run: usize, columns: &mut [[u32; 4]]) {
         for (ky, columns) in columns.chunks_exact_mut(run).enumerate() {
             let row = (walk.first + ky * walk.step) % walk.rows * walk.stride;
             for (i, to) in columns.iter_mut().enumerate() {
@@ -71,7 +70,7 @@ mod imp {
     }
 
     #[inline(always)]
-    pub fn rows(ring: &[u32], walk: Walk, at: &[usize; 4], run: usize, columns: &mut [[u32; 4]]) {
+    pub fn rows(ring: &[u32], walk: &Walk, at: &[usize; 4], run: usize, columns: &mut [[u32; 4]]) {
         let words = walk.rows * walk.stride;
         let mut args = Args {
             row: ring.as_ptr().wrapping_add(walk.first * walk.stride),

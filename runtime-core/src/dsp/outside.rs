@@ -12,6 +12,7 @@ pub(crate) struct Outside<'a> {
 
 /// Splits `len` bytes of scratch from byte `offset` on off the memory, both multiples of 16; `None` when they are not
 /// inside. `check` of the parameter structs proves that they are.
+#[inline(never)]
 pub(crate) fn split(mem: &mut [Block], offset: usize, len: usize) -> Option<(&mut [Block], Outside<'_>)> {
     let (low, rest) = mem.split_at_mut_checked(offset / 16)?;
     let (scratch, high) = rest.split_at_mut_checked(len / 16)?;
@@ -25,23 +26,24 @@ pub(crate) const fn fits(offset: usize, len: usize, arena: usize) -> bool {
 }
 
 impl Outside<'_> {
-    /// `len` bytes from `at` on, none when they are not all inside or reach into the scratch.
-    #[inline(always)]
+    /// `len` bytes from `at` on, none when they are not all inside or reach into the scratch. Out of line: kernels call it
+    /// once for many instructions, and from many places.
+    #[inline(never)]
     pub fn get(&self, at: usize, len: usize) -> &[i8] {
-        let side = match at.checked_sub(self.from) {
-            Some(at) => self.high.get(at..),
-            None => self.low.get(at..),
+        let (side, at) = match at.checked_sub(self.from) {
+            Some(at) => (&*self.high, at),
+            None => (&*self.low, at),
         };
-        side.and_then(|side| side.get(..len)).unwrap_or(&[])
+        side.get(at..).and_then(|side| side.get(..len)).unwrap_or(&[])
     }
 
     /// As [`Outside::get`].
-    #[inline(always)]
+    #[inline(never)]
     pub fn get_mut(&mut self, at: usize, len: usize) -> &mut [i8] {
-        let side = match at.checked_sub(self.from) {
-            Some(at) => self.high.get_mut(at..),
-            None => self.low.get_mut(at..),
+        let (side, at) = match at.checked_sub(self.from) {
+            Some(at) => (&mut *self.high, at),
+            None => (&mut *self.low, at),
         };
-        side.and_then(|side| side.get_mut(..len)).unwrap_or(&mut [])
+        side.get_mut(at..).and_then(|side| side.get_mut(..len)).unwrap_or(&mut [])
     }
 }

@@ -1,9 +1,10 @@
 //! int8 convolution by a kernel of one pixel: a matrix product, without a window to gather.
 
+use super::FilterDsp;
 use super::gather::planes_to_columns;
 use super::gemm::Gemm;
-use super::tiles::{self, Target, flat, planar};
-use super::{FilterDsp, outside};
+use super::outside::{self, Outside};
+use super::tiles::{self, Start, Target, flat, planar};
 use crate::{Block, Image, view_mut};
 use core::ops::Range;
 
@@ -97,9 +98,10 @@ pub fn pointwise_conv2d_i8_dsp(
     let buffers = (columns, view_mut::<i8>(buffer));
     let plane = p.input.layout.chan;
     let len = p.input.channels.saturating_sub(1) * plane + 4;
-    tiles::run(&gemm, target, rows.clone(), &mut outside, buffers, |outside, start, columns| {
+    let mut gather = |outside: &Outside, start: Start, columns: &mut [[u32; 4]]| {
         let source = outside.get(p.input.row(start.y) + start.x, len);
         planes_to_columns(source, plane, p.input.channels, columns);
-    });
+    };
+    tiles::run(&gemm, target, rows.clone(), &mut outside, buffers, &mut gather);
     tiles::clamp(&mut outside, &p.output, rows, p.min, p.max);
 }

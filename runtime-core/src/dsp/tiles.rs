@@ -39,7 +39,7 @@ pub(super) const fn buffer_len(output: &Image) -> usize {
 pub(super) struct Start {
     pub y: usize,
     pub x: usize,
-    /// Pixels, 1 to 4; those behind repeat the last one.
+    /// Pixels, 1 to 4; of those behind, any values are computed and none is stored.
     pub count: usize,
 }
 
@@ -53,19 +53,24 @@ pub(super) struct Target<'a> {
     pub once: bool,
 }
 
+/// Fills the columns of a tile.
+pub(super) type Gather<'a> = dyn FnMut(&Outside, Start, &mut [[u32; 4]]) + 'a;
+
 /// Computes output `rows`: `gather` fills the columns of a tile, the micro-kernel turns them into outputs.
 ///
 /// A run of pixels is cut into tiles of four; the last tile ends where the run ends and computes some pixels again. Where each
 /// may be written only once, those that were computed before are dropped: they may be wrong, but no others, since every
 /// pixel has its own column.
-#[inline(always)]
+///
+/// One copy of it serves all convolutions: a call of `gather` costs little beside the tile behind it.
+#[inline(never)]
 pub(super) fn run(
     gemm: &Gemm,
     Target { output, one_run, once }: Target,
     rows: Range<usize>,
     outside: &mut Outside,
     (columns, buffer): (&mut [[u32; 4]], &mut [i8]),
-    mut gather: impl FnMut(&Outside, Start, &mut [[u32; 4]]),
+    gather: &mut Gather,
 ) {
     let (runs, length) = match one_run {
         true => (rows.start..rows.end.min(rows.start + 1), rows.len() * output.width),
@@ -79,13 +84,15 @@ pub(super) fn run(
             gather(outside, start, columns);
             let (at, plane) = (output.row(y) + start.x, output.layout.chan);
             let fresh = length - x;
-            if fresh >= 4 || (start.count == 4 && !once) {
-                let out = outside.get_mut(at, (output.channels - 1) * plane + 4);
-                gemm.run(columns, out, plane);
-            } else {
-                gemm.run(columns, buffer, 4);
-                let buffer = buffer.get(..4 * output.channels).unwrap_or(&[]);
-                store(outside, (at, plane), x - start.x..x - start.x + fresh, buffer);
+            let direct = fresh >= 4 || (start.count == 4 && !once);
+            let (out, step) = match direct {
+                true => (outside.get_mut(at, (output.channels - 1) * plane + 4), plane),
+                false => (&mut *buffer, 4),
+            };
+            gemm.run(columns, out, step);
+            if !direct {
+                let values = buffer.get(..4 * output.channels).unwrap_or(&[]);
+                store(outside, (at, plane), x - start.x..x - start.x + fresh, values);
             }
             x += 4;
         }
@@ -118,6 +125,7 @@ pub(crate) fn clamp(outside: &mut Outside, output: &Image, rows: Range<usize>, m
                 *value = (*value).max(min).min(max);
                 rolled();
             }
+            rolled();
         }
     }
 }

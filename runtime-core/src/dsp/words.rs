@@ -16,16 +16,7 @@ macro_rules! cpu {
 #[cfg(kiln_kernels = "dsp")]
 pub(crate) use cpu;
 
-/// LLVM unrolls no loop that holds this: for the loops that are not worth their code.
-#[inline(always)]
-pub(super) fn rolled() {
-    #[cfg(kiln_kernels = "dsp")]
-    #[allow(unsafe_code)]
-    // SAFETY: no instruction at all.
-    unsafe {
-        core::arch::asm!("", options(nomem, nostack, preserves_flags));
-    }
-}
+pub(super) use crate::hints::{opaque, rolled};
 
 /// Bytes 0 and 2 of a word, sign-extended to halves.
 #[inline(always)]
@@ -68,6 +59,15 @@ pub(super) const fn halves(low: i8, high: i8) -> u32 {
 #[inline(always)]
 pub(super) const fn word(bytes: [i8; 4]) -> u32 {
     u32::from_le_bytes([bytes[0] as u8, bytes[1] as u8, bytes[2] as u8, bytes[3] as u8])
+}
+
+/// The same value in all words.
+#[inline(never)]
+pub(super) fn fill(words: Option<&mut [u32]>, value: u32) {
+    for word in words.into_iter().flatten() {
+        *word = value;
+        rolled();
+    }
 }
 
 /// `acc` plus the product of the low halves plus that of the high ones.
