@@ -4,18 +4,28 @@
 /// Cores that have the DSP extension although their target triple does not say so.
 const DSP_CORES: [&str; 2] = ["cortex-m33", "cortex-m35p"];
 
+/// Targets of 32 bits without SIMD. Those of them that have DSP or MVE are found out first.
+const SCALAR: [&str; 5] = ["thumbv6m", "thumbv7m", "thumbv8m.base", "thumbv8m.main", "riscv32"];
+
+/// Those whose multiplier gives the low 32 bits of a product only.
+const SHORT_PRODUCTS: [&str; 2] = ["thumbv6m", "thumbv8m.base"];
+
 /// Cores that have MVE, which no target triple says.
 const MVE_CORES: [&str; 3] = ["cortex-m52", "cortex-m55", "cortex-m85"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rustc-check-cfg=cfg(kiln_kernels, values(\"dsp\", \"mve\", \"plain\"))");
+    println!("cargo::rustc-check-cfg=cfg(kiln_kernels, values(\"dsp\", \"mve\", \"plain\", \"scalar\"))");
     let family = family();
     println!("cargo::rustc-cfg=kiln_kernels=\"{family}\"");
     // Assembly for Armv8-M has to name a core with the extension: flags do not reach naked functions.
     println!("cargo::rustc-check-cfg=cfg(kiln_armv8m)");
     if std::env::var("TARGET").is_ok_and(|target| target.starts_with("thumbv8m")) {
         println!("cargo::rustc-cfg=kiln_armv8m");
+    }
+    println!("cargo::rustc-check-cfg=cfg(kiln_short_products)");
+    if target_is(&SHORT_PRODUCTS) {
+        println!("cargo::rustc-cfg=kiln_short_products");
     }
     println!("cargo::metadata=KERNELS={family}");
 }
@@ -31,9 +41,17 @@ fn family() -> &'static str {
         "mve"
     } else if target.starts_with("thumbv7em") || has(&DSP_CORES, "CARGO_FEATURE_DSP") {
         "dsp"
+    } else if target_is(&SCALAR) {
+        "scalar"
     } else {
         "plain"
     }
+}
+
+/// Whether the target is one of those whose names begin so.
+fn target_is(beginnings: &[&str]) -> bool {
+    let target = std::env::var("TARGET").unwrap_or_default();
+    beginnings.iter().any(|beginning| target.starts_with(beginning))
 }
 
 /// What `-C target-cpu` names, in flags that are separated by 0x1f. A feature list in it is no concern of ours.

@@ -138,3 +138,18 @@ fn mlperf_tiny_on_a_cortex_m4() {
 fn mlperf_tiny_on_a_cortex_m55() {
     mlperf_tiny_on("cortex-m55");
 }
+
+#[test]
+fn mlperf_tiny_on_a_cortex_m0plus() {
+    mlperf_tiny_on("thumbv6m-none-eabi");
+}
+
+#[test]
+fn mlperf_tiny_on_a_cortex_m3() {
+    mlperf_tiny_on("thumbv7m-none-eabi");
+}
+
+#[test]
+fn mlperf_tiny_on_rv32imc() {
+    mlperf_tiny_on("riscv32imc-unknown-none-elf");
+}

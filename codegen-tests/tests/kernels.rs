@@ -48,6 +48,12 @@ fn kernels(family: Family) -> [&'static str; 4] {
         Family::Mve => {
             ["conv2d_i8_mve", "pointwise_conv2d_i8_mve", "depthwise_conv2d_i8_mve", "fully_connected_i8_mve"]
         }
+        Family::Scalar => [
+            "conv2d_i8_scalar",
+            "pointwise_conv2d_i8_scalar",
+            "depthwise_conv2d_i8_scalar",
+            "fully_connected_i8",
+        ],
         _ => {
             ["conv2d_i8_dsp", "pointwise_conv2d_i8_dsp", "depthwise_conv2d_i8_dsp", "fully_connected_i8_dsp"]
         }
@@ -118,7 +124,7 @@ fn kernels_compute_in_place_what_they_say_they_can() {
         }
     }
     println!("{seen:?}");
-    for family in ["dsp", "mve"] {
+    for family in ["dsp", "mve", "scalar"] {
         for kernel in ["pointwise_conv2d_i8", "depthwise_conv2d_i8"] {
             let kernel = format!("{kernel}_{family}");
             assert!(seen.get(kernel.as_str()).is_some_and(|&n| n > 20), "{kernel}: {seen:?}");

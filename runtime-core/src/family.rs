@@ -14,11 +14,13 @@ pub enum Family {
     Dsp,
     /// Armv8.1-M with MVE ("Helium"): Cortex-M52, M55, M85.
     Mve,
+    /// Cores of 32 bits without SIMD: Cortex-M0+, M3, M23, M33 without DSP, RV32.
+    Scalar,
 }
 
 impl Family {
     /// Every family; the plain one last, as [`select!`](crate::select) wants them.
-    pub const ALL: [Family; 3] = [Family::Mve, Family::Dsp, Family::Plain];
+    pub const ALL: [Family; 4] = [Family::Mve, Family::Dsp, Family::Scalar, Family::Plain];
 
     /// Its name in `cfg(kiln_kernels)`, in `DEP_KILN_RUNTIME_CORE_KERNELS` and in [`select!`](crate::select).
     pub const fn name(self) -> &'static str {
@@ -26,6 +28,7 @@ impl Family {
             Family::Plain => "plain",
             Family::Dsp => "dsp",
             Family::Mve => "mve",
+            Family::Scalar => "scalar",
         }
     }
 
@@ -46,6 +49,8 @@ pub const FAMILY: Family = if cfg!(kiln_kernels = "mve") {
     Family::Mve
 } else if cfg!(kiln_kernels = "dsp") {
     Family::Dsp
+} else if cfg!(kiln_kernels = "scalar") {
+    Family::Scalar
 } else {
     Family::Plain
 };
@@ -56,6 +61,7 @@ pub const FAMILY: Family = if cfg!(kiln_kernels = "mve") {
 /// kiln_runtime_core::select! {
 ///     mve { const CHOSEN: &str = "mve"; }
 ///     dsp { const CHOSEN: &str = "dsp"; }
+///     scalar { const CHOSEN: &str = "scalar"; }
 ///     plain { const CHOSEN: &str = "plain"; }
 /// }
 /// assert_eq!(CHOSEN, kiln_runtime_core::FAMILY.name());
@@ -80,6 +86,15 @@ macro_rules! __select {
 macro_rules! __select {
     (plain { $($items:tt)* }) => { $($items)* };
     (mve { $($items:tt)* } $($rest:tt)*) => { $($items)* };
+    ($other:ident { $($items:tt)* } $($rest:tt)*) => { $crate::__select! { $($rest)* } };
+}
+
+#[cfg(kiln_kernels = "scalar")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __select {
+    (plain { $($items:tt)* }) => { $($items)* };
+    (scalar { $($items:tt)* } $($rest:tt)*) => { $($items)* };
     ($other:ident { $($items:tt)* } $($rest:tt)*) => { $crate::__select! { $($rest)* } };
 }
 

@@ -8,8 +8,26 @@ use crate::hints::rolled;
 /// bits. The compiler proves that `acc * 2^shift` fits i32.
 #[inline(always)]
 pub const fn requantize(acc: i32, multiplier: i32, shift: u8) -> i32 {
-    let scaled = acc.wrapping_shl(shift as u32) as i64;
-    ((scaled * multiplier as i64 + (1 << 31)) >> 32) as i32
+    let scaled = acc.wrapping_shl(shift as u32);
+    if cfg!(kiln_short_products) {
+        return high_by_halves(scaled, multiplier);
+    }
+    ((scaled as i64 * multiplier as i64 + (1 << 31)) >> 32) as i32
+}
+
+/// `(a * b + 2^31) >> 32` for any two values, where a multiplier gives 32 bits only.
+///
+/// With `a = ah * 2^16 + al`, `b` likewise, and `t = ah * bl + (al * bl >> 16) + 2^15`, the sum is
+/// `ah * bh * 2^32 + (t + al * bh) * 2^16` and less than `2^16`. Each line below fits 32 bits: `t` is at most
+/// `(2^15 - 1) * (2^16 - 1) + (2^16 - 2) + 2^15 = 2^31 - 1`, and `middle` takes only its low half, so that it is at most
+/// `(2^15 - 1) * (2^16 - 1) + 2^16 - 1` (after Warren, Hacker's Delight, 8-2).
+#[inline(always)]
+const fn high_by_halves(a: i32, b: i32) -> i32 {
+    let (ah, al) = (a >> 16, (a & 0xffff) as u32);
+    let (bh, bl) = (b >> 16, (b & 0xffff) as u32);
+    let t = ah.wrapping_mul(bl as i32).wrapping_add((al.wrapping_mul(bl) >> 16) as i32 + 0x8000);
+    let middle = (al as i32).wrapping_mul(bh).wrapping_add(t & 0xffff);
+    ah.wrapping_mul(bh).wrapping_add(t >> 16).wrapping_add(middle >> 16)
 }
 
 /// [`requantize`] of a 64-bit accumulator, exactly, saturated at 2^30 (which bounds that one too): `acc * 2^shift = high * 2^32 + low` makes the product
@@ -111,6 +129,32 @@ mod tests {
         assert_eq!(quarters, [-1, 0, 0, 0, 1, 1, 2]);
         assert_eq!(requantize(-5, 1 << 30, 2), -5);
         assert_eq!(requantize(i32::MIN, i32::MAX, 0), -(1 << 30) + 1);
+    }
+
+    #[test]
+    fn products_by_halves_are_the_same_definition() {
+        let extremes =
+            [i32::MIN, i32::MIN + 1, -65_537, -65_536, -65_535, -32_769, -32_768, -1, 0, 1, 2, 0x7fff];
+        let extremes = extremes.into_iter().chain([0x8000, 0xffff, 0x1_0000, 1 << 30, 0x7fff_8000, i32::MAX]);
+        let same = |a: i32, b: i32| {
+            let exact = (a as i64 * b as i64 + (1 << 31)) >> 32;
+            assert_eq!(high_by_halves(a, b) as i64, exact, "{a} {b}");
+        };
+        for a in extremes.clone() {
+            for b in extremes.clone() {
+                same(a, b);
+                // A product whose rounding hangs on its lowest bit, where there is one.
+                let tie = ((1i64 << 31) - 1).checked_div(b as i64).unwrap_or(0) as i32;
+                (-2..=2).for_each(|d| same(tie.wrapping_add(d), b));
+            }
+        }
+        let mut state = 1u64;
+        for _ in 0..1_000_000 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let (a, b) = ((state >> 32) as i32, (state >> 13) as i32);
+            same(a, b);
+            same(a >> (b & 31), b >> (a & 31));
+        }
     }
 
     #[test]

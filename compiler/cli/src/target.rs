@@ -6,12 +6,13 @@ use kiln_runtime_core::Family;
 /// Cores, the beginnings of their triples, and their kernels, as the build script of `kiln-runtime-core` decides them.
 const TARGETS: &[(&[&str], &str, Family)] = &[
     (&["host"], "", Family::Plain),
-    (&["cortex-m0", "cortex-m0plus", "m0", "m0plus"], "thumbv6m", Family::Plain),
-    (&["cortex-m3", "m3"], "thumbv7m-", Family::Plain),
+    (&["cortex-m0", "cortex-m0plus", "m0", "m0plus"], "thumbv6m", Family::Scalar),
+    (&["cortex-m3", "m3"], "thumbv7m-", Family::Scalar),
     (&["cortex-m4", "m4", "cortex-m7", "m7"], "thumbv7em", Family::Dsp),
     (&["cortex-m33", "m33"], "thumbv8m.main", Family::Dsp),
     (&["cortex-m55", "m55", "cortex-m85", "m85"], "", Family::Mve), // their triple is that of the M33
-    (&["rv32imc", "riscv32"], "riscv32", Family::Plain),
+    (&["rv32imc", "riscv32"], "riscv32", Family::Scalar),
+    (&["cortex-m23", "m23"], "thumbv8m.base", Family::Scalar),
     (&["wasm32"], "wasm32", Family::Plain),
 ];
 
@@ -67,7 +68,10 @@ mod tests {
         for mve in ["m55", "cortex-m85"] {
             assert_eq!(family(mve), Ok(Family::Mve), "{mve}");
         }
-        for plain in ["host", "m3", "thumbv7m-none-eabi", "wasm32", "aarch64-unknown-linux-gnu"] {
+        for scalar in ["m0plus", "m3", "thumbv7m-none-eabi", "rv32imc", "riscv32imac-unknown-none-elf"] {
+            assert_eq!(family(scalar), Ok(Family::Scalar), "{scalar}");
+        }
+        for plain in ["host", "wasm32", "aarch64-unknown-linux-gnu"] {
             assert_eq!(family(plain), Ok(Family::Plain), "{plain}");
         }
         assert!(family("m5").unwrap_err().contains("cortex-m4"));

@@ -3,7 +3,7 @@
 use crate::tensor::ElemType;
 use kiln_runtime_core::{
     DenseFilterDsp, DenseFilterMve, DepthwiseFilterDsp, Filter, Filter4, Filter4Wide, FilterDsp, FilterF32,
-    FilterMve, FilterWide, IntegerFilter,
+    FilterMve, FilterScalar, FilterWide, IntegerFilter,
 };
 
 /// The values of one constant table.
@@ -220,6 +220,16 @@ impl Tables for DenseFilterMve<'_> {
     type Bound<'a> = DenseFilterMve<'a>;
     fn bind<'a>(consts: &[&'a ConstData]) -> DenseFilterMve<'a> {
         DenseFilterMve { weights: i8s(consts, 0), quads: i32s(consts, 1) }
+    }
+}
+
+impl Tables for FilterScalar<'_> {
+    const GROUP: Option<&'static str> = Some("FilterScalar");
+    const FIELDS: &'static [(&'static str, ElemType)] =
+        &[("weights", ElemType::I8), ("channels", ElemType::I32)];
+    type Bound<'a> = FilterScalar<'a>;
+    fn bind<'a>(consts: &[&'a ConstData]) -> FilterScalar<'a> {
+        FilterScalar { weights: i8s(consts, 0), channels: i32s(consts, 1) }
     }
 }
 

@@ -315,6 +315,23 @@ kernels! {
         family Mve
     }
 
+    // int8, cores of 32 bits without SIMD
+    Conv2dI8Scalar = conv2d_i8_scalar(Conv2dI8Scalar) {
+        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::FilterScalar<'_>], overlay false,
+        macs |p| p.output.elements() * p.window.height * p.window.width * p.input.channels,
+        family Scalar
+    }
+    PointwiseConv2dI8Scalar = pointwise_conv2d_i8_scalar(PointwiseConv2dI8Scalar) {
+        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::FilterScalar<'_>], overlay p.in_place(),
+        macs |p| p.output.elements() * p.input.channels,
+        family Scalar
+    }
+    DepthwiseConv2dI8Scalar = depthwise_conv2d_i8_scalar(DepthwiseConv2dI8Scalar) {
+        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::FilterScalar<'_>], overlay p.in_place(),
+        macs |p| p.output.elements() * p.window.height * p.window.width,
+        family Scalar
+    }
+
     // int16
     MatMulI16 = matmul_i16(MatMulI16) {
         reads [a: I16, b: I16], writes [output: I16], overlay false, macs |p| p.output.elements() * p.a.channels

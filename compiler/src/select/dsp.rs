@@ -35,7 +35,7 @@ pub(super) fn select(program: &mut Program) {
 
 /// The values of interleaved pixels as columns of one channel: a window of `kw` pixels is one of `kw * channels` columns, and
 /// the order of its weights stays.
-fn as_columns(input: &Image, window: &Window) -> Option<(Image, Window)> {
+pub(super) fn as_columns(input: &Image, window: &Window) -> Option<(Image, Window)> {
     let n = input.channels;
     if input.layout.chan != 1 && n != 1 || input.layout.col != n || window.dilation_w != 1 {
         return None;

@@ -4,6 +4,7 @@
 mod dsp;
 mod mve;
 mod pack;
+mod scalar;
 
 use crate::kernels::{ConstData, Kernel};
 use crate::program::{ConstId, Program, Step};
@@ -17,6 +18,7 @@ pub fn select(mut program: Program, family: Family) -> Program {
         Family::Plain => return program,
         Family::Dsp => dsp::select(&mut program),
         Family::Mve => mve::select(&mut program),
+        Family::Scalar => scalar::select(&mut program),
     }
     drop_unused_tables(&mut program);
     program
