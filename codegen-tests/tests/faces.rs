@@ -1,6 +1,8 @@
 //! Build scripts and `include_model!` as users meet them: with plain Cargo, and what they say when something is wrong.
 
+use clap::Parser;
 use codegen_tests::text;
+use kiln_cli::commands::Cli;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Mutex;
@@ -115,4 +117,43 @@ fn a_build_script_says_what_is_wrong() {
     change("Cargo.toml", "\n[build-dependencies]\nkiln-compiler", "kiln-compiler");
     let printed = fails(cargo(folder.path(), &["check", "--quiet"]));
     assert!(printed.contains("error[E0703]") && printed.contains("kiln-runtime-core"), "{printed}");
+}
+
+/// The float digits model as users have it after `kiln quantize`.
+fn quantize(folder: &Path) {
+    let models = root().join("examples/models");
+    std::fs::copy(models.join("digits.onnx"), folder.join("digits.onnx")).expect("a copy");
+    let (model, data) = (folder.join("digits.onnx"), models.join("digits.calib.npz"));
+    let arguments =
+        ["kiln".as_ref(), "quantize".as_ref(), model.as_os_str(), "--calibrate".as_ref(), data.as_os_str()];
+    let plain = ["--method".as_ref(), "minmax".as_ref()];
+    Cli::parse_from(arguments.into_iter().chain(plain)).run().expect("it quantizes");
+}
+
+#[test]
+fn the_macro_and_the_build_script_follow_a_profile() {
+    let main = r#"kiln_macros::include_model!(pub struct Digits = "digits.onnx");
+        fn main() { println!("{}", Digits::FLASH) }"#;
+    let r#macro = with_main(main, &[]);
+    let script = copy("build-script");
+    let build = script.path().join("build.rs");
+    std::fs::write(&build, "fn main() { kiln_compiler::Compiler::new(\"digits.onnx\").compile_or_exit(); }")
+        .expect("a file");
+    let main = r#"include!(concat!(env!("OUT_DIR"), "/digits.rs"));
+        fn main() { println!("{}", digits::Model::FLASH) }"#;
+    std::fs::write(script.path().join("src/main.rs"), main).expect("a file");
+    let float = std::fs::metadata(root().join("examples/models/digits.onnx")).expect("the model").len();
+    for folder in [r#macro.path(), script.path()] {
+        quantize(folder);
+        let flash = succeeds(cargo(folder, &["run", "--quiet"]));
+        // int8 weights are a quarter of the float file.
+        assert!(flash.trim().parse::<u64>().expect("a number") < float / 2, "{flash}");
+        // Another model under the same name: the profile is stale. A producer's name changes nothing but the hash.
+        let path = folder.join("digits.onnx");
+        let mut bytes = std::fs::read(&path).expect("the model");
+        bytes.extend(b"\x12\x01x");
+        std::fs::write(&path, bytes).expect("a file");
+        let printed = fails(cargo(folder, &["run", "--quiet"]));
+        assert!(printed.contains("E0712"), "{printed}");
+    }
 }

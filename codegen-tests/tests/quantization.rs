@@ -5,7 +5,8 @@ use codegen_tests::random::RandomState;
 use codegen_tests::zoo::{self, Entry};
 use kiln_cli::npy;
 use kiln_compiler::driver::{self, Options, QuantizeOptions};
-use kiln_compiler::quant::{Choice, Method, Samples};
+use kiln_compiler::quant::tune::Aim;
+use kiln_compiler::quant::{Choice, Method, Precision, Samples, WeightBits};
 use kiln_compiler::tensor::{Tensor, TensorType};
 use kiln_compiler::{build, files, program};
 use std::path::Path;
@@ -71,6 +72,10 @@ fn argmax(values: &[f32]) -> usize {
 
 /// Quantizes a model, writes the file, compiles that, and compares it with the float model, sample for sample.
 fn quantized(model: &Path, choice: Choice, data: impl Fn(&TensorType) -> Data) -> Outcome {
+    aimed(model, choice, Aim::default(), data)
+}
+
+fn aimed(model: &Path, choice: Choice, aim: Aim, data: impl Fn(&TensorType) -> Data) -> Outcome {
     let fail = |d: &dyn std::fmt::Display| -> ! { panic!("{}: {d}", model.display()) };
     let folder = model.parent().expect("a folder");
     let bytes = build::read_file(model).unwrap_or_else(|d| fail(&d));
@@ -80,7 +85,7 @@ fn quantized(model: &Path, choice: Choice, data: impl Fn(&TensorType) -> Data) -
     let data = data(&graph.value(graph.inputs[0]).ty);
     let load = |i: usize| Ok(data.calibration[i].clone());
     let samples = Samples { count: data.calibration.len(), load: &load, threads: 2, progress: &|| {} };
-    let request = QuantizeOptions { choice, ..QuantizeOptions::default() };
+    let request = QuantizeOptions { choice, aim, ..QuantizeOptions::default() };
     let result = driver::quantize(&graph, &samples, &request).unwrap_or_else(|d| fail(&d));
     let compile = |bytes: &[u8]| {
         driver::compile(bytes, &mut files::external(folder), &options).unwrap_or_else(|d| fail(&d)).program
@@ -160,6 +165,28 @@ fn random_inputs_keep_more_than_with_onnx_runtime() {
         let outcome = quantized(&entry(&entries, name).model(), Choice::Auto, data);
         assert!(outcome.snr_db >= peer, "{name}: {} dB, ONNX Runtime {peer} dB", outcome.snr_db);
     }
+}
+
+#[test]
+fn int16_activations_keep_6_db_more() {
+    let Some(entries) = zoo::entries() else { return };
+    let data =
+        |ty: &TensorType| Data { calibration: random(0, 32, ty), test: random(1, 16, ty), labels: vec![] };
+    let model = entry(&entries, "mlkws__DS_CNN_S").model();
+    let snr = |precision| aimed(&model, Choice::Auto, Aim { precision, ..Aim::default() }, data).snr_db;
+    let (int8, int16) = (snr(Precision::Int8), snr(Precision::Int16));
+    assert!(int16 >= int8 + 6.0, "int8 {int8} dB, int16 {int16} dB");
+}
+
+#[test]
+fn int4_weights_rounded_by_output_error_lose_at_most_a_point() {
+    let Some(entries) = zoo::entries() else { return };
+    let entry = entry(&entries, "trained__fsdd_dscnn");
+    let data = |ty: &TensorType| labelled(&entry.dir.join("calib.npz"), &entry.dir.join("testset.npz"), ty);
+    let weights = WeightBits::Int4 { block: 0 };
+    let outcome = aimed(&entry.model(), Choice::Auto, Aim { weights, ..Aim::default() }, data);
+    let (float, ours) = outcome.right;
+    assert!(ours + 3 >= float, "{ours} right, in float {float}");
 }
 
 #[test]

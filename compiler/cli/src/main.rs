@@ -5,6 +5,8 @@ use kiln_cli::commands::Cli;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // A reader that has seen enough, `head` for one, ends the program instead of making it panic.
+    sigpipe::reset();
     match Cli::parse().run() {
         Ok(code) => code,
         Err(message) => {

@@ -130,3 +130,19 @@ fn errors_go_to_the_error_stream() {
     assert!(fails(&["run", &model("none.onnx"), "--seed", "1"]).contains("none.onnx"));
     assert!(fails(&["run", &model("digits.npz"), "--seed", "1"]).starts_with("error[E0101]"));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_leaves_early_ends_it_quietly() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kiln"));
+    command.args(["inspect", &model("digits.onnx"), "--stage", "program"]);
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().expect("kiln starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert!(
+        !output.status.success() && output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

@@ -82,7 +82,7 @@ fn compile_follows_the_profile() {
     );
 
     let said = f.succeeds(&QUANTIZE);
-    assert!(said.contains("layers in int8") && said.contains("digits.int8.onnx"), "{said}");
+    assert!(said.contains("layers in integers") && said.contains("digits.int8.onnx"), "{said}");
     let report = f.succeeds(&["compile", "digits.onnx", "-o", "digits.rs"]);
     assert!(report.contains("conv2d_i8") && !report.contains("conv2d_f32"), "{report}");
     assert!(f.text("digits.rs").contains("pub mod digits"));

@@ -3,10 +3,13 @@
 
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::graph::{self, Graph, NodeId, ValueId};
+use crate::onnx;
 use crate::ops::Op;
 use crate::quant::tune::{self, Aim, Bounds, Plan, Trial};
-use crate::quant::{self, Choice, Precision, ProfileRange, Samples, Scheme, Sites, logits};
-use crate::{onnx, tensor::QParams};
+use crate::quant::{
+    self, Activation, Choice, Precision, ProfileRange, Samples, Scheme, Sites, fallback, logits,
+};
+use crate::tensor::{ElemType, QParams};
 use std::collections::{BTreeMap, HashSet};
 
 /// What a user may ask for.
@@ -16,7 +19,7 @@ pub struct QuantizeOptions {
     pub choice: Choice,
     /// Names of layers that stay in float.
     pub float: Vec<String>,
-    /// What `auto` is to reach.
+    /// Widths of activations and weights, and what `auto` is to reach.
     pub aim: Aim,
 }
 
@@ -58,7 +61,7 @@ pub fn quantize(
     }
     let made = match options.choice {
         Choice::Auto => tuned(graph, &|id| float.contains(&id), samples, options.aim)?,
-        choice => plain(graph, &sites, samples, choice)?,
+        choice => plain(graph, &sites, samples, choice, options.aim)?,
     };
     let snr_db = quant::score::output_db(&made.graph, &made.scheme, samples)?;
     let quantized = made.scheme.apply(&made.graph)?;
@@ -84,12 +87,19 @@ struct Made {
     trials: Vec<Trial>,
 }
 
-fn plain(graph: &Graph, sites: &Sites, samples: &Samples, choice: Choice) -> Result<Made, Diagnostics> {
+fn plain(
+    graph: &Graph,
+    sites: &Sites,
+    samples: &Samples,
+    choice: Choice,
+    aim: Aim,
+) -> Result<Made, Diagnostics> {
     let ranges = quant::calibrate(graph, sites, samples, choice)?;
     let mut bounds = quant::bounds(&ranges);
     let all: Vec<usize> = (0..samples.count).collect();
     logits::faint(graph, sites, samples, &all, &mut bounds)?;
-    let scheme = Scheme::new(graph, sites, &bounds);
+    let mut scheme = Scheme::new(graph, sites, &bounds);
+    fallback::widen(graph, sites, &fallback::asked(graph, sites, aim), &mut scheme);
     let name = |v: &ValueId| ranges.get(v).map_or("minmax", |r| r.method.name());
     let ranges = bounds.iter().map(|(v, (low, high))| (*v, (*low, *high, name(v)))).collect();
     Ok(Made { graph: graph.clone(), scheme, ranges, plan: None, trials: vec![] })
@@ -135,8 +145,12 @@ fn checked(graph: &Graph, options: &QuantizeOptions) -> Result<HashSet<NodeId>, 
 
 fn layers(graph: &Graph, scheme: &Scheme) -> Vec<(String, String)> {
     let order = graph.topological().unwrap_or_default();
-    let precision = |id: &NodeId| scheme.nodes.get(id).copied().unwrap_or(Precision::Float).name();
-    order.iter().map(|id| (graph.node(*id).name.clone(), precision(id).to_string())).collect()
+    let precision = |id: &NodeId| {
+        let name = scheme.nodes.get(id).copied().unwrap_or(Precision::Float).name();
+        let narrow = scheme.weights.get(&(*id, 1)).is_some_and(|w| w.integers.elem() == ElemType::I4);
+        if narrow && name != "float" { format!("{name}, int4 weights") } else { name.to_string() }
+    };
+    order.iter().map(|id| (graph.node(*id).name.clone(), precision(id))).collect()
 }
 
 /// Roots in the order in which they are computed.
@@ -150,8 +164,8 @@ fn entries(
     let outputs = order.iter().flat_map(|id| &graph.node(*id).outputs);
     let values = graph.inputs.iter().chain(outputs).filter(|v| sites.roots.get(v) == Some(v));
     let entry = |v: &ValueId| {
-        let params = &scheme.values.get(v)?.params;
-        let (low, high) = ranges.get(v).map_or_else(|| whole(params), |r| (r.0, r.1));
+        let Activation { params, bits } = scheme.values.get(v)?;
+        let (low, high) = ranges.get(v).map_or_else(|| whole(params, *bits), |r| (r.0, r.1));
         let method = ranges.get(v).map_or("fixed", |r| r.2).to_string();
         let (scale, zero_point) = (params.scale[0], params.zero_point[0]);
         Some((graph.value(*v).name.clone(), ProfileRange { low, high, scale, zero_point, method }))
@@ -160,7 +174,8 @@ fn entries(
 }
 
 /// What all integers together can say.
-fn whole(params: &QParams) -> (f32, f32) {
+fn whole(params: &QParams, bits: u8) -> (f32, f32) {
     let real = |q: i32| (q - params.zero_point[0]) as f32 * params.scale[0];
-    (real(-128), real(127))
+    let half = 1 << (bits - 1);
+    (real(-half), real(half - 1))
 }

@@ -37,11 +37,10 @@ fn shift(
     weights: &Weights,
     mean: impl Fn(usize) -> Vec<f64>,
 ) -> Vec<f64> {
-    let (w, q) = (floats.to_f32s(), weights.integers.to_i8s());
+    let (w, q) = (floats.to_f32s(), weights.reals());
     let means: Vec<Vec<f64>> = (0..geometry.groups).map(mean).collect();
     let channel = |o: usize| {
-        let scale = weights.params.scale[o] as f64;
-        let error = geometry.weights(o).map(|p| w[p] as f64 - scale * q[p] as f64);
+        let error = geometry.weights(o).map(|p| w[p] as f64 - q[p]);
         error.zip(&means[geometry.group(o)]).map(|(e, m)| e * m).sum()
     };
     (0..geometry.outputs).map(channel).collect()
@@ -77,13 +76,13 @@ pub fn measured(
         integers.outputs = vec![input];
         passes::run(&mut integers, &[&passes::DeadCode], &mut vec![])?;
         let quantized = means(&integers, &[((input, Some(params)), geometry)], samples, which)?;
-        let (w, q) = (w.to_f32s(), weights.integers.to_i8s());
+        let (w, q) = (w.to_f32s(), weights.reals());
         let plain = scheme.corrections.get(id).cloned().unwrap_or_else(|| vec![0.0; geometry.outputs]);
         let channel = |o: usize| {
-            let (group, scale) = (geometry.group(o), weights.params.scale[o] as f64);
+            let group = geometry.group(o);
             let shift = |(x, y): (&Vec<Means>, &Vec<Means>)| {
                 let means = x[at].of(group).into_iter().zip(y[0].of(group));
-                let term = |(p, (x, y)): (usize, (f64, f64))| w[p] as f64 * x - scale * q[p] as f64 * y;
+                let term = |(p, (x, y)): (usize, (f64, f64))| w[p] as f64 * x - q[p] * y;
                 geometry.weights(o).zip(means).map(term).sum::<f64>() - plain[o]
             };
             let shifts: Vec<f64> = floats.iter().zip(&quantized).map(shift).collect();

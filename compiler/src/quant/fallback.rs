@@ -1,4 +1,4 @@
-//! Fallback: layers that cost too much get int16 activations, and if that is not enough, stay in float.
+//! Fallback: layers that cost too much get int16 activations (and int8 weights, if they had int4), and if that is not enough, stay in float.
 //!
 //! The loss is what a user notices, measured without labels: the share of samples whose most probable class is another than
 //! the float model's where a Softmax makes an output, otherwise the noise as a share of the signal. As long as it is above what is
@@ -7,11 +7,11 @@
 //! step stays, and the report says what was reached.
 
 use super::samples::Samples;
-use super::scheme::{Precision, Scheme};
+use super::scheme::{Precision, Scheme, WeightBits};
 use super::score::Judge;
 use super::sensitivity::sensitivity;
 use super::sites::{Sites, weights};
-use super::tune::{Plan, Trial, Tuned, Widths};
+use super::tune::{Aim, Plan, Trial, Tuned, Widths};
 use crate::diag::Diagnostics;
 use crate::graph::{Graph, NodeId};
 
@@ -42,7 +42,8 @@ pub fn fall_back(
                 // Before any layer is float, all are int16.
                 let changed = at < count || precision == Precision::Float;
                 if changed {
-                    widths.insert(*id, if at < count { precision } else { Precision::Int16 });
+                    let precision = if at < count { precision } else { Precision::Int16 };
+                    widths.insert(*id, (precision, WeightBits::Int8));
                 }
             }
             let scheme = plan.scheme(&tuned.graph, sites, &tuned.ranges, &widths, samples, which)?;
@@ -62,24 +63,33 @@ pub fn fall_back(
     Ok(trials)
 }
 
-/// The first and the last layer with weights, which are known to need more than the others, at another precision.
-pub fn ends(graph: &Graph, sites: &Sites, precision: Precision) -> Widths {
+/// The precision of each layer as it is asked for, before any falls back: the same for all, but for the first and the last
+/// layer with weights, which are known to need more than the others.
+pub fn asked(graph: &Graph, sites: &Sites, aim: Aim) -> Widths {
     let order = graph.topological().unwrap_or_default();
+    let mut widths: Widths = sites.nodes.iter().map(|id| (*id, (aim.precision, aim.weights))).collect();
     let layers: Vec<NodeId> =
         order.into_iter().filter(|id| sites.nodes.contains(id) && !weights(graph, *id).is_empty()).collect();
-    let both = layers.first().into_iter().chain(layers.last());
-    both.filter(|_| precision != Precision::Int8).map(|id| (*id, precision)).collect()
+    if let Some(precision) = aim.ends {
+        widths.extend(
+            layers.first().into_iter().chain(layers.last()).map(|id| (*id, (precision, WeightBits::Int8))),
+        );
+    }
+    widths
 }
 
-/// Gives layers their precision.
+/// Gives layers their precision, and weights their width.
 pub fn widen(graph: &Graph, sites: &Sites, widths: &Widths, scheme: &mut Scheme) {
-    for (&id, precision) in widths {
+    for (&id, (precision, bits)) in widths {
         match precision {
             Precision::Int16 => scheme.int16(graph, sites, id),
             Precision::Float => {
                 scheme.nodes.insert(id, Precision::Float);
             }
             Precision::Int8 => {}
+        }
+        if let (WeightBits::Int4 { block }, true) = (bits, scheme.nodes.get(&id) != Some(&Precision::Float)) {
+            scheme.int4(graph, id, *block);
         }
     }
 }

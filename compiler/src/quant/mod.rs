@@ -49,7 +49,7 @@ pub use observe::{Statistics, observe};
 pub use profile::{Profile, ProfileRange};
 pub use samples::{Load, Samples};
 pub use scheme::{
-    Activation, Precision, Scheme, WEIGHT_MAX, Weights, extent, int8_params, nearest, per_channel,
+    Activation, Precision, Scheme, WEIGHT_MAX, WeightBits, Weights, extent, int8_params, nearest, per_channel,
 };
 pub use sites::{Sites, is_activation, weight, weights};
 pub use trace::Trace;

@@ -6,7 +6,7 @@
 //! did not show; the samples that judge are others than those whose extent it is. Values near the output come first: logits
 //! gain most, for what lies far below the largest may saturate.
 //!
-//! It leaves alone values whose scale the operator states, and stops when a round of all values gains nothing.
+//! It leaves alone values whose scale the operator states and those of 16 bits, and stops when a round of all values gains nothing.
 
 use super::scheme::int8_params;
 use super::score::{Judge, Score};
@@ -37,6 +37,8 @@ pub fn refine(
     let best = judge.score(&tuned.graph, &tuned.scheme)?;
     let mut search = Search { tuned, sites, judge, ranges: tuned.ranges.clone(), best, trials };
     let mut order = sites.measured(&tuned.graph);
+    // At 16 bits there is nothing to gain.
+    order.retain(|v| tuned.scheme.values.get(v).is_some_and(|a| a.bits == 8));
     order.reverse();
     for _ in 0..ROUNDS {
         let before = search.best.db();

@@ -3,11 +3,14 @@
 
 use super::sites::{Sites, weights};
 use crate::graph::{Graph, NodeId, ValueId};
-use crate::tensor::{QParams, Tensor};
+use crate::tensor::{ElemType, QParams, Tensor};
 use std::collections::BTreeMap;
 
 /// Largest magnitude of an int8 weight: symmetric, so that -128 is not used.
 pub const WEIGHT_MAX: f32 = 127.0;
+
+/// Largest magnitude of an int4 weight: symmetric, so that -8 is not used.
+pub const INT4_MAX: f32 = 7.0;
 
 /// Largest magnitude of a bias in steps, which leaves the accumulator room for the products.
 const BIAS_MAX: f64 = (1u64 << 30) as f64;
@@ -28,6 +31,33 @@ pub struct Weights {
     pub integers: Tensor,
     /// A scale for each output channel, or for each block; zero points are 0.
     pub params: QParams,
+}
+
+impl Weights {
+    /// The real numbers that the integers stand for.
+    pub fn reals(&self) -> Vec<f64> {
+        let places = self.params.indices(self.integers.shape());
+        let real = |(q, place): (i8, &usize)| q as f64 * self.params.scale[*place] as f64;
+        self.integers.to_i8s().into_iter().zip(&places).map(real).collect()
+    }
+
+    /// Largest magnitude of an integer.
+    pub fn limit(&self) -> f64 {
+        if self.integers.elem() == ElemType::I4 { INT4_MAX as f64 } else { WEIGHT_MAX as f64 }
+    }
+}
+
+/// How the weights of layers are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WeightBits {
+    /// int8, a scale for each output channel.
+    #[default]
+    Int8,
+    /// int4, two in a byte. A scale for each output channel where `block` is 0, or for each `block` input channels.
+    Int4 {
+        /// Input channels that share a scale.
+        block: usize,
+    },
 }
 
 /// The arithmetic of a layer.

@@ -26,13 +26,13 @@ use super::method::Method;
 use super::ranges;
 use super::rounding;
 use super::samples::Samples;
-use super::scheme::{Precision, Scheme};
+use super::scheme::{Precision, Scheme, WeightBits};
 use super::score::{Judge, Score};
 use super::sites::Sites;
 use super::trace::Trace;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::graph::{Graph, NodeId, ValueId};
-use crate::tensor::{ElemType, Tensor};
+use crate::tensor::Tensor;
 use std::collections::BTreeMap;
 
 /// Multiply-accumulates that each half of the samples may cost in one run.
@@ -62,14 +62,18 @@ const BALANCES: [Balance; 5] = [
 /// Bounds of real values.
 pub type Bounds = BTreeMap<ValueId, (f32, f32)>;
 
-/// Layers at another precision than int8.
-pub type Widths = BTreeMap<NodeId, Precision>;
+/// Precision of layers and width of their weights.
+pub type Widths = BTreeMap<NodeId, (Precision, WeightBits)>;
 
 /// What is asked of the tools.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Aim {
-    /// Precision of the first and the last layer.
-    pub ends: Precision,
+    /// Precision of the layers.
+    pub precision: Precision,
+    /// Precision of the first and the last layer, where it is to be another one; their weights then stay at int8.
+    pub ends: Option<Precision>,
+    /// How weights are stored.
+    pub weights: WeightBits,
     /// What may be lost, in percent ([`super::fallback`]); nothing falls back without it.
     pub max_loss: Option<f64>,
 }
@@ -120,7 +124,7 @@ pub fn tune(
     aim: Aim,
 ) -> Result<(Tuned, Plan, Vec<Trial>), Diagnostics> {
     let [fit, held, both] = halves(graph, samples)?;
-    let widths = fallback::ends(graph, &Sites::of(graph, float), aim.ends);
+    let widths = fallback::asked(graph, &Sites::of(graph, float), aim);
     let macs = Trace::new(graph, &[])?.macs().max(1);
     // A trial runs the float graph on one half up to three times, and the integers on the other.
     let trials = (BUDGET.0 / (4 * macs * fit.len().max(1) as u64)) as usize;
@@ -325,7 +329,7 @@ fn layers(graph: &Graph, scheme: &Scheme) -> Vec<Layer> {
     let layer = |id: &NodeId| {
         let node = graph.node(*id);
         let value = |i: usize| node.inputs.get(i).copied().flatten();
-        scheme.weights.get(&(*id, 1)).filter(|w| w.integers.elem() == ElemType::I8)?;
+        scheme.weights.get(&(*id, 1))?;
         let (input, geometry) = (value(0)?, Geometry::of(graph, *id)?);
         Some(Layer { id: *id, input, geometry, floats: graph.constant(value(1)?)?.clone() })
     };

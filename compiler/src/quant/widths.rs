@@ -1,6 +1,6 @@
 //! Other widths than 8 bits in a scheme: int16 activations of single layers, int4 weights.
 
-use super::scheme::{Precision, Scheme, Weights};
+use super::scheme::{INT4_MAX, Precision, Scheme, Weights};
 use super::sites::{Sites, is_activation, weights};
 use crate::graph::{Graph, NodeId, ValueId};
 use crate::tensor::{ElemType, QParams, Tensor};
@@ -12,9 +12,6 @@ const FINER: f32 = 257.0;
 /// Room beyond the measured range of an int16 activation. Its noise is far below that of the weights, so that a bit can be
 /// spared; a value that calibration did not see then does not saturate.
 const HEADROOM: f32 = 2.0;
-
-/// Largest magnitude of an int4 weight: symmetric, so that -8 is not used.
-const INT4_MAX: f32 = 7.0;
 
 impl Scheme {
     /// Gives a layer int16 activations, of twice the range that they have where it was measured. What is moved or selected from one of them has 16

@@ -132,7 +132,7 @@ fn what_costs_too_much_falls_back() {
 #[test]
 fn first_and_last_layer_have_a_precision_of_their_own() {
     let graph = uneven();
-    let aim = Aim { ends: Precision::Int16, max_loss: None };
+    let aim = Aim { ends: Some(Precision::Int16), ..Aim::default() };
     let (tuned, _, _) =
         with_samples(&graph, SAMPLES, |s| tune(&graph, &|_| false, s, aim)).expect("it tunes");
     let order = graph.topological().expect("no cycle");

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use kiln_compiler::build;
 use kiln_compiler::driver::{self, QuantizeOptions, Quantized};
 use kiln_compiler::quant::tune::{Aim, Plan};
-use kiln_compiler::quant::{Choice, Method, Precision, Profile, Samples};
+use kiln_compiler::quant::{Choice, Method, Precision, Profile, Samples, WeightBits};
 use kiln_compiler::sha256::sha256;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -29,6 +29,22 @@ enum MethodName {
     Mse,
 }
 
+/// Width of activations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Activations {
+    Int8,
+    /// Two bytes each; the noise of the weights remains
+    Int16,
+}
+
+/// Width of weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum WeightNames {
+    Int8,
+    /// Two weights in a byte
+    Int4,
+}
+
 /// Precision of the first and the last layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Ends {
@@ -44,6 +60,15 @@ pub(super) struct Calibration {
     /// How the ranges of activations are chosen
     #[arg(long, value_enum, default_value_t = MethodName::Auto)]
     method: MethodName,
+    /// Width of activations
+    #[arg(long, value_enum, default_value_t = Activations::Int8)]
+    activations: Activations,
+    /// Width of weights
+    #[arg(long, value_enum, default_value_t = WeightNames::Int8)]
+    weights: WeightNames,
+    /// Input channels that share a scale of int4 weights; all of an output channel when not given
+    #[arg(long, value_name = "CHANNELS", value_parser = clap::value_parser!(u32).range(1..))]
+    block: Option<u32>,
     /// Leave a layer in float; may be given several times
     #[arg(long = "float", value_name = "LAYER")]
     float: Vec<String>,
@@ -51,9 +76,10 @@ pub(super) struct Calibration {
     /// most then get int16 activations, or stay in float (with `--method auto`)
     #[arg(long, value_name = "PERCENT")]
     max_loss: Option<f64>,
-    /// Precision of the first and the last layer (with `--method auto`)
-    #[arg(long, value_enum, default_value_t = Ends::Int8)]
-    ends: Ends,
+    /// Precision of the first and the last layer, where it is to be another one than that of the others. Their weights
+    /// then are int8
+    #[arg(long, value_enum)]
+    ends: Option<Ends>,
     /// Threads that calibrate; the result does not depend on them [default: all processors]
     #[arg(long)]
     threads: Option<usize>,
@@ -93,7 +119,7 @@ impl Quantize {
         }
         let integer = quantized.layers.iter().filter(|(_, p)| p != "float").count();
         println!(
-            "{integer} of {} layers in int8, {:.1} dB at the outputs",
+            "{integer} of {} layers in integers, {:.1} dB at the outputs",
             quantized.layers.len(),
             quantized.snr_db
         );
@@ -130,7 +156,7 @@ impl Calibration {
             threads: threads.unwrap_or(1).max(1),
             progress: &|| bar.inc(1),
         };
-        let options = QuantizeOptions { choice: self.choice(), float: self.float.clone(), aim: self.aim() };
+        let options = QuantizeOptions { choice: self.choice(), float: self.float.clone(), aim: self.aim()? };
         let quantized = driver::quantize(&graph, &samples, &options).map_err(|d| d.to_string())?;
         let folder = model.model.parent().unwrap_or(Path::new(""));
         let hash = build::model_hash(&bytes, folder).map_err(|d| d.to_string())?;
@@ -150,13 +176,22 @@ impl Calibration {
         Ok((quantized, profile))
     }
 
-    fn aim(&self) -> Aim {
-        let ends = match self.ends {
+    fn aim(&self) -> Result<Aim, String> {
+        let precision = match self.activations {
+            Activations::Int8 => Precision::Int8,
+            Activations::Int16 => Precision::Int16,
+        };
+        let ends = self.ends.map(|ends| match ends {
             Ends::Int8 => Precision::Int8,
             Ends::Int16 => Precision::Int16,
             Ends::Float => Precision::Float,
+        });
+        let weights = match (self.weights, self.block) {
+            (WeightNames::Int8, None) => WeightBits::Int8,
+            (WeightNames::Int8, Some(_)) => return Err("--block is for --weights int4".into()),
+            (WeightNames::Int4, block) => WeightBits::Int4 { block: block.unwrap_or(0) as usize },
         };
-        Aim { ends, max_loss: self.max_loss }
+        Ok(Aim { precision, ends, weights, max_loss: self.max_loss })
     }
 
     fn choice(&self) -> Choice {
