@@ -127,7 +127,7 @@ impl Quantize {
             println!("{}", chosen(plan));
         }
         if self.verbose {
-            quantized.trials.iter().for_each(|t| println!("  {:8.2}  {}", t.score, t.name));
+            quantized.trials.iter().for_each(|t| println!("  {:9.4}  {}", t.score, t.name));
         }
         println!("wrote {} and {}", output.display(), path.display());
         if profile.samples < FEW {
