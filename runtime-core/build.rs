@@ -27,6 +27,11 @@ fn main() {
     if target_is(&SHORT_PRODUCTS) {
         println!("cargo::rustc-cfg=kiln_short_products");
     }
+    // Cores with a single-precision FPU at least.
+    println!("cargo::rustc-check-cfg=cfg(kiln_vfp)");
+    if std::env::var("TARGET").is_ok_and(|target| target.starts_with("thumb") && target.ends_with("hf")) {
+        println!("cargo::rustc-cfg=kiln_vfp");
+    }
     println!("cargo::metadata=KERNELS={family}");
 }
 

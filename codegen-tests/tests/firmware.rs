@@ -153,3 +153,72 @@ fn mlperf_tiny_on_a_cortex_m3() {
 fn mlperf_tiny_on_rv32imc() {
     mlperf_tiny_on("riscv32imc-unknown-none-elf");
 }
+
+/// Layers of floats at the edges: extents of every residue, windows that leave the image on any side, one channel and odd ones.
+fn float_layers() -> String {
+    let mut text = (String::new(), String::new(), String::new());
+    let mut layer = |from: (&str, usize),
+                     to: (usize, usize, usize),
+                     groups: usize,
+                     (kh, kw): (usize, usize),
+                     attributes: &str| {
+        let n = text.0.matches("float[").count();
+        let (c, h, w) = to;
+        let weights = from.1 / groups;
+        text.0 += &format!("float[1,{c},{h},{w}] y{n}, ");
+        text.1 += &format!(
+            "float[{c},{weights},{kh},{kw}] w{n} = random({n}), float[{c}] b{n} = random({}), ",
+            n + 50
+        );
+        text.2 += &format!("[layer{n}] y{n} = Conv<group={groups}{attributes}>({}, w{n}, b{n})\n", from.0);
+    };
+    // `a` has 5 channels of 7x11 pixels, `b` 6 of 6x9, `c` one of 13x4.
+    layer(("a", 5), (7, 7, 11), 1, (1, 1), "");
+    layer(("a", 5), (6, 7, 11), 1, (3, 3), ", pads=[1,1,1,1]");
+    layer(("a", 5), (4, 3, 4), 1, (3, 5), ", pads=[0,1,0,1], strides=[2,3]");
+    layer(("b", 6), (9, 6, 9), 3, (3, 3), ", pads=[1,1,1,1]");
+    layer(("c", 1), (8, 13, 4), 1, (4, 2), ", pads=[2,0,1,1]");
+    layer(("b", 6), (3, 6, 9), 1, (3, 3), ", pads=[2,2,2,2], dilations=[2,2]");
+    layer(("b", 6), (6, 6, 9), 6, (3, 3), ", pads=[1,1,1,1]");
+    layer(("b", 6), (6, 3, 5), 6, (3, 3), ", pads=[1,1,1,1], strides=[2,2]");
+    layer(("a", 5), (5, 7, 11), 5, (5, 5), ", pads=[2,2,2,2]");
+    layer(("a", 5), (10, 3, 4), 5, (3, 4), ", strides=[2,2]");
+    layer(("a", 5), (5, 7, 7), 5, (1, 5), "");
+    layer(("a", 5), (5, 3, 11), 5, (3, 3), ", pads=[0,1,0,1], dilations=[2,1]");
+    layer(("c", 1), (3, 13, 4), 1, (3, 3), ", pads=[1,1,1,1]");
+    let (outputs, tables, nodes) = text;
+    format!(
+        "<ir_version: 8, opset_import: [\"\" : 13]>\n\
+         float_layers (float[1,5,7,11] a, float[1,6,6,9] b, float[1,1,13,4] c, float[3,19] d) => ({outputs}float[3,7] dense)\n\
+         <{tables}float[7,19] wd = random(90), float[7] bd = random(91)>\n{{ {nodes} [dense] r = Gemm<transB=1>(d, wd, bd)\ndense = Relu(r) }}"
+    )
+}
+
+#[test]
+fn floats_give_the_hosts_bits_on_a_cortex_m4() {
+    if missing(&BOARDS[0]) {
+        return;
+    }
+    let artifact = compile_bytes(&text::encode(&float_layers()), "float_layers", BOARDS[0].target);
+    // Sizes from denormal numbers to those that swallow others, zeros of both signs; nothing whose products are no numbers.
+    let value = |i: usize| match i % 11 {
+        0 => -0.0,
+        1 => f32::from_bits(i as u32),
+        2 => 1e18,
+        3 => -1e18,
+        n => (i as f32 * 0.7).sin() * 10f32.powi(n as i32 - 7),
+    };
+    let inputs = |from: usize| -> Vec<Tensor> {
+        let ports = artifact.program.inputs.iter();
+        ports
+            .map(|port| {
+                Tensor::from_f32(
+                    &port.ty.shape,
+                    &(from..from + port.ty.elements()).map(value).collect::<Vec<_>>(),
+                )
+            })
+            .collect()
+    };
+    let models = [(artifact.clone(), inputs(0)), (artifact.clone(), inputs(1000))];
+    firmware(BOARDS[0].target, &models);
+}

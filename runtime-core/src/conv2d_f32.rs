@@ -2,6 +2,7 @@
 
 use crate::requantize::clamp_float;
 use crate::{Block, FilterF32, Image, Window, view_mut};
+use core::cell::Cell;
 use core::ops::Range;
 
 /// Parameters of [`conv2d_f32`].
@@ -63,8 +64,6 @@ impl Conv2dF32 {
 }
 
 /// Computes output `rows`: `y[c] = clamp(sum(x * w[c]) + bias[c])`, the sum in ascending order of `[ky][kx][channel]`.
-///
-/// Four output channels run side by side: each sum keeps its order, but the processor has four of them to work on.
 pub fn conv2d_f32(mem: &mut [Block], p: &Conv2dF32, rows: Range<usize>, filter: &FilterF32) {
     let (Some(in_group), Some(out_group)) =
         (p.input.channels.checked_div(p.groups), p.output.channels.checked_div(p.groups))
@@ -72,23 +71,16 @@ pub fn conv2d_f32(mem: &mut [Block], p: &Conv2dF32, rows: Range<usize>, filter: 
         return;
     };
     let mem = view_mut::<f32>(mem);
-    let (taps, scratch) = (p.scratch_len() / 4, p.scratch / 4);
+    let (taps, scratch, step) = (p.scratch_len() / 4, p.scratch / 4, p.output.layout.chan);
     for y in rows {
         for x in 0..p.output.width {
             for group in 0..p.groups {
                 gather(mem, p, y, x, group * in_group..(group + 1) * in_group);
-                let end = (group + 1) * out_group;
-                let mut channel = group * out_group;
-                while channel < end {
-                    let Some(patch) = mem.get(scratch..).and_then(|m| m.get(..taps)) else { return };
-                    let sums = four_channels(filter, patch, channel);
-                    for (c, sum) in (channel..end).zip(sums) {
-                        if let Some(to) = mem.get_mut(p.output.at(y, x, c)) {
-                            *to = clamp_float(sum, p.min, p.max);
-                        }
-                    }
-                    channel += 4;
-                }
+                let channels = group * out_group..(group + 1) * out_group;
+                let out = p.output.at(y, x, channels.start);
+                let out = out..out + out_group.saturating_sub(1) * step + 1;
+                let Ok([patch, out]) = mem.get_disjoint_mut([scratch..scratch + taps, out]) else { return };
+                channels_of(patch, (filter, channels), (out, step), (p.min, p.max));
             }
         }
     }
@@ -96,42 +88,69 @@ pub fn conv2d_f32(mem: &mut [Block], p: &Conv2dF32, rows: Range<usize>, filter: 
 
 /// Copies the window of output pixel `(y, x)` to scratch; padding is 0.
 fn gather(mem: &mut [f32], p: &Conv2dF32, y: usize, x: usize, channels: Range<usize>) {
-    let mut to = p.scratch / 4;
-    for ky in 0..p.window.height {
-        let row = p.window.input_row(y, ky, p.input.height);
-        for kx in 0..p.window.width {
-            let col = p.window.input_col(x, kx, p.input.width);
-            for c in channels.clone() {
-                let value = match (row, col) {
-                    (Some(row), Some(col)) => mem.get(p.input.at(row, col, c)).copied().unwrap_or(0.0),
-                    _ => 0.0,
-                };
-                if let Some(slot) = mem.get_mut(to) {
-                    *slot = value;
-                }
-                to += 1;
+    let (w, input, n) = (&p.window, &p.input, channels.len());
+    // Columns of the window that lie in the image.
+    let inside = w.columns_inside(x, input.width);
+    let one_run = input.layout.chan == 1 && input.layout.col == n && w.dilation_w == 1;
+    // Cells, since the window is copied within one memory.
+    let mem = Cell::from_mut(mem).as_slice_of_cells();
+    let mut rows = mem.get(p.scratch / 4..).unwrap_or(&[]).chunks_exact((w.width * n).max(1));
+    for ky in 0..w.height {
+        let Some(to) = rows.next() else { return };
+        let Some(row) = w.input_row(y, ky, input.height).filter(|_| !inside.is_empty()) else {
+            to.iter().for_each(|to| to.set(0.0));
+            continue;
+        };
+        let column = x * w.stride_w + inside.start * w.dilation_w - w.pad_left;
+        let mut from = input.at(row, column, channels.start);
+        let (before, to) = to.split_at_checked(inside.start * n).unwrap_or_default();
+        let (to, after) = to.split_at_checked(inside.len() * n).unwrap_or_default();
+        before.iter().chain(after).for_each(|to| to.set(0.0));
+        let (run, step) = if one_run { (to.len(), 1) } else { (n, input.layout.chan.max(1)) };
+        for to in to.chunks_exact(run.max(1)) {
+            let values = mem.get(from..).unwrap_or(&[]).iter().step_by(step);
+            to.iter().zip(values).for_each(|(to, value)| to.set(value.get()));
+            from += w.dilation_w * input.layout.col;
+        }
+    }
+}
+
+/// `out[i * step] = clamp(sum(x * w) + bias)` for the i-th of the channels, each sum in ascending order.
+///
+/// Four of them run side by side: each sum keeps its order, but the processor has four of them to work on.
+#[inline(always)]
+pub(crate) fn channels_of(
+    x: &[f32],
+    (filter, channels): (&FilterF32, Range<usize>),
+    (out, step): (&mut [f32], usize),
+    (min, max): (f32, f32),
+) {
+    let weights = filter.weights.get(channels.start * x.len()..).unwrap_or(&[]);
+    let bias = filter.bias.get(channels).unwrap_or(&[]);
+    #[cfg(kiln_vfp)]
+    let done = crate::vfp::dots(x, (weights, bias), (out, step), (min, max));
+    #[cfg(not(kiln_vfp))]
+    let done = 0;
+    for channel in (done..bias.len()).step_by(4) {
+        let row = |i: usize| weights.get((channel + i) * x.len()..).and_then(|row| row.get(..x.len()));
+        let Some(first) = row(0) else { return };
+        // The outputs of rows that are not there are not stored.
+        let sums =
+            four_dots(x, [first, row(1).unwrap_or(first), row(2).unwrap_or(first), row(3).unwrap_or(first)]);
+        for (c, (&bias, sum)) in bias.get(channel..).unwrap_or(&[]).iter().zip(sums).enumerate() {
+            if let Some(to) = out.get_mut((channel + c) * step) {
+                *to = clamp_float(sum + bias, min, max);
             }
         }
     }
 }
 
-/// The sums of output channels `channel..channel + 4`; those beyond the last channel are meaningless.
+/// `sum(x * w)` of four rows, each in ascending order.
 #[inline(always)]
-pub(crate) fn four_channels(filter: &FilterF32, patch: &[f32], channel: usize) -> [f32; 4] {
-    let row = |i: usize| filter.weights.get((channel + i) * patch.len()..).unwrap_or(&[]);
-    let bias = |i: usize| filter.bias.get(channel + i).copied().unwrap_or(0.0);
+fn four_dots(x: &[f32], [w0, w1, w2, w3]: [&[f32]; 4]) -> [f32; 4] {
     let mut sums = [0.0f32; 4];
-    let (w0, w1, w2, w3) = (row(0), row(1), row(2), row(3));
-    if w3.len() >= patch.len() {
-        for ((((&x, &a), &b), &c), &d) in patch.iter().zip(w0).zip(w1).zip(w2).zip(w3) {
-            sums = [sums[0] + x * a, sums[1] + x * b, sums[2] + x * c, sums[3] + x * d];
-        }
-    } else {
-        for (sum, weights) in sums.iter_mut().zip([w0, w1, w2, w3]) {
-            for (&x, &w) in patch.iter().zip(weights) {
-                *sum += x * w;
-            }
-        }
+    for ((((&x, &a), &b), &c), &d) in x.iter().zip(w0).zip(w1).zip(w2).zip(w3) {
+        sums = [sums[0] + x * a, sums[1] + x * b, sums[2] + x * c, sums[3] + x * d];
     }
-    [sums[0] + bias(0), sums[1] + bias(1), sums[2] + bias(2), sums[3] + bias(3)]
+    sums
 }

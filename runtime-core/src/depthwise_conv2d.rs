@@ -1,14 +1,12 @@
 //! Depthwise convolution: every output channel reads one input channel.
 
 use crate::filter::Channels;
-use crate::requantize::clamp_float;
 use crate::{
-    Accumulator, Activation, Block, Filter, Filter4, Filter4Wide, FilterF32, FilterWide, Image, Window,
-    view_mut,
+    Accumulator, Activation, Block, Filter, Filter4, Filter4Wide, FilterWide, Image, Window, view_mut,
 };
 use core::ops::Range;
 
-const fn check(
+pub(crate) const fn check(
     input: &Image,
     output: &Image,
     multiplier: usize,
@@ -132,66 +130,6 @@ fn depthwise_conv2d<T: Activation, F: Channels<T>>(
                 let value = T::clamped(sum, p.output_zero_point, p.min, p.max);
                 if let Some(to) = mem.get_mut(p.output.at(y, x, channel)) {
                     *to = value;
-                }
-            }
-        }
-    }
-}
-
-/// Parameters of [`depthwise_conv2d_f32`].
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct DepthwiseConv2dF32 {
-    /// Input image.
-    pub input: Image,
-    /// Output image.
-    pub output: Image,
-    /// Kernel extents, strides, dilations and padding.
-    pub window: Window,
-    /// Output channels for each input channel.
-    pub depth_multiplier: usize,
-    /// Smallest output.
-    pub min: f32,
-    /// Largest output.
-    pub max: f32,
-}
-
-impl DepthwiseConv2dF32 {
-    /// Whether images and tables fit together in `arena` bytes.
-    pub const fn check(&self, filter: &FilterF32, arena: usize) -> Result<(), &'static str> {
-        if !filter.fits(self.output.channels, self.window.height * self.window.width) {
-            return Err("depthwise_conv2d_f32: tables do not fit the output channels");
-        }
-        check(&self.input, &self.output, self.depth_multiplier, 4, arena)
-    }
-}
-
-/// Computes output `rows`: `y[c] = clamp(sum(x[c / m] * w[c]) + bias[c])`, weights `[c][ky][kx]`. Padding adds nothing.
-pub fn depthwise_conv2d_f32(
-    mem: &mut [Block],
-    p: &DepthwiseConv2dF32,
-    rows: Range<usize>,
-    filter: &FilterF32,
-) {
-    let mem = view_mut::<f32>(mem);
-    let taps = p.window.height * p.window.width;
-    for y in rows {
-        for channel in 0..p.output.channels {
-            let from = channel.checked_div(p.depth_multiplier).unwrap_or(0);
-            let weights = filter.weights.get(channel * taps..).unwrap_or(&[]);
-            let bias = filter.bias.get(channel).copied().unwrap_or(0.0);
-            for x in 0..p.output.width {
-                let mut acc = 0.0f32;
-                let mut weights = weights.iter();
-                for ky in 0..p.window.height {
-                    let row = p.window.input_row(y, ky, p.input.height);
-                    for (kx, &w) in (0..p.window.width).zip(&mut weights) {
-                        if let (Some(row), Some(col)) = (row, p.window.input_col(x, kx, p.input.width)) {
-                            acc += mem.get(p.input.at(row, col, from)).copied().unwrap_or(0.0) * w;
-                        }
-                    }
-                }
-                if let Some(to) = mem.get_mut(p.output.at(y, x, channel)) {
-                    *to = clamp_float(acc + bias, p.min, p.max);
                 }
             }
         }

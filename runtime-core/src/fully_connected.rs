@@ -1,8 +1,7 @@
 //! Dense layers: every row of the input times a constant matrix.
 
-use crate::conv2d_f32::four_channels;
+use crate::conv2d_f32::channels_of;
 use crate::filter::Channels;
-use crate::requantize::clamp_float;
 use crate::{Activation, Block, Filter, Filter4, Filter4Wide, FilterF32, FilterWide, Image, view_mut};
 use core::ops::Range;
 
@@ -137,18 +136,11 @@ impl FullyConnectedF32 {
 /// Computes output `rows`: `y[n] = clamp(sum(x * w[n]) + bias[n])`, the sum in ascending order.
 pub fn fully_connected_f32(mem: &mut [Block], p: &FullyConnectedF32, rows: Range<usize>, filter: &FilterF32) {
     let mem = view_mut::<f32>(mem);
-    let features = p.input.width * p.input.channels;
+    let (features, n, step) = (p.input.width * p.input.channels, p.output.channels, p.output.layout.chan);
     for y in rows {
-        let mut n = 0;
-        while n < p.output.channels {
-            let Some(x) = mem.get(p.input.row(y)..).and_then(|m| m.get(..features)) else { return };
-            let sums = four_channels(filter, x, n);
-            for (c, sum) in (n..p.output.channels).zip(sums) {
-                if let Some(to) = mem.get_mut(p.output.at(y, 0, c)) {
-                    *to = clamp_float(sum, p.min, p.max);
-                }
-            }
-            n += 4;
-        }
+        let (from, to) = (p.input.row(y), p.output.row(y));
+        let ranges = [from..from + features, to..to + n.saturating_sub(1) * step + 1];
+        let Ok([x, out]) = mem.get_disjoint_mut(ranges) else { return };
+        channels_of(x, (filter, 0..n), (out, step), (p.min, p.max));
     }
 }

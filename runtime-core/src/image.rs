@@ -1,5 +1,7 @@
 //! Where an activation lies in memory.
 
+use core::ops::Range;
+
 /// Distances, in elements, from one row, column or channel to the next. Planar (NCHW) data have `chan >= row >= col`,
 /// interleaved (NHWC) data `row >= col >= chan`; a stride of 0 repeats the same element (broadcasting).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +128,27 @@ impl Window {
     pub const fn input_col(&self, x: usize, kx: usize, width: usize) -> Option<usize> {
         inside(x * self.stride_w + kx * self.dilation_w, self.pad_left, width)
     }
+
+    /// The kernel rows that lie in the image where output row `y` is computed.
+    #[inline(always)]
+    pub const fn rows_inside(&self, y: usize, height: usize) -> Range<usize> {
+        taps_inside(y * self.stride_h, self.dilation_h, self.pad_top, height, self.height)
+    }
+
+    /// The kernel columns that lie in the image where output column `x` is computed.
+    #[inline(always)]
+    pub const fn columns_inside(&self, x: usize, width: usize) -> Range<usize> {
+        taps_inside(x * self.stride_w, self.dilation_w, self.pad_left, width, self.width)
+    }
+}
+
+#[inline(always)]
+const fn taps_inside(padded: usize, dilation: usize, pad: usize, extent: usize, taps: usize) -> Range<usize> {
+    let dilation = if dilation == 0 { 1 } else { dilation };
+    let first = pad.saturating_sub(padded).div_ceil(dilation);
+    let end = (extent + pad).saturating_sub(padded).div_ceil(dilation);
+    let end = if end < taps { end } else { taps };
+    if first < end { first..end } else { 0..0 }
 }
 
 #[inline(always)]
@@ -178,5 +201,7 @@ mod tests {
         assert_eq!([0, 1, 2].map(|ky| window.input_row(2, ky, 5)), [Some(3), Some(4), None]);
         assert_eq!([0, 1].map(|kx| window.input_col(0, kx, 4)), [None, Some(2)]);
         assert_eq!([0, 1].map(|kx| window.input_col(1, kx, 4)), [Some(1), None]);
+        assert_eq!([0, 2, 3].map(|y| window.rows_inside(y, 5)), [1..3, 0..2, 0..0]);
+        assert_eq!([0, 1, 2].map(|x| window.columns_inside(x, 4)), [1..2, 0..1, 0..0]);
     }
 }

@@ -18,6 +18,7 @@ mod binary;
 mod conv2d;
 mod conv2d_f32;
 mod depthwise_conv2d;
+mod depthwise_conv2d_f32;
 mod dsp;
 mod dynamic;
 mod element;
@@ -38,6 +39,8 @@ mod scalar;
 mod softmax;
 mod tensor_info;
 mod unary;
+#[cfg(kiln_vfp)]
+mod vfp;
 
 pub mod math;
 
@@ -46,6 +49,7 @@ pub use binary::*;
 pub use conv2d::*;
 pub use conv2d_f32::{Conv2dF32, conv2d_f32};
 pub use depthwise_conv2d::*;
+pub use depthwise_conv2d_f32::{DepthwiseConv2dF32, depthwise_conv2d_f32};
 pub use dsp::*;
 pub use dynamic::*;
 pub use element::{Accumulator, Activation};
