@@ -20,6 +20,8 @@ pub struct Report {
     pub stack: u64,
     /// Instructions of the second `invoke`, call to return.
     pub instructions: u64,
+    /// Cycles of it, as a plugin estimates them.
+    pub cycles: Option<u64>,
     /// Instructions of each layer, when the model marks them.
     pub layers: Vec<u64>,
     /// Outputs of the first call, of a fresh model.
@@ -28,16 +30,21 @@ pub struct Report {
     pub second: Vec<Vec<u8>>,
 }
 
-/// Runs `program`, at most for `limit`.
-pub fn run(board: &Board, program: &Path, limit: Duration) -> Result<Report, String> {
+/// Runs `program`, at most for `limit`. A plugin counts cycles.
+pub fn run(board: &Board, program: &Path, limit: Duration, plugin: Option<&Path>) -> Result<Report, String> {
     let emulator = find_program(board.emulator).ok_or_else(|| {
         format!(
             "`{}` is not installed\n  = help: on Debian, apt-get install --no-install-recommends {}",
             board.emulator, board.package
         )
     })?;
+    let counted = program.with_extension("cycles");
+    let plugin: Vec<String> = plugin
+        .map(|plugin| vec!["-plugin".into(), format!("{},out={}", plugin.display(), counted.display())])
+        .unwrap_or_default();
     let mut child = Command::new(emulator)
         .args(board.machine)
+        .args(&plugin)
         .args(["-icount", "shift=7,align=off,sleep=off"])
         .args(["-display", "none", "-monitor", "none", "-serial", "none", "-chardev", "stdio,id=out"])
         .args(["-semihosting-config", "enable=on,target=native,chardev=out", "-kernel"])
@@ -62,8 +69,21 @@ pub fn run(board: &Board, program: &Path, limit: Duration) -> Result<Report, Str
         }
     }
     let text = output.join().unwrap_or_default();
-    parse(&text, board.tick_ps)
-        .map_err(|what| format!("{what}\n{}{}", text.trim_end(), errors.join().unwrap_or_default()))
+    let mut report = parse(&text, board.tick_ps)
+        .map_err(|what| format!("{what}\n{}{}", text.trim_end(), errors.join().unwrap_or_default()))?;
+    if !plugin.is_empty() {
+        let counts = std::fs::read_to_string(&counted).unwrap_or_default();
+        report.cycles = Some(cycles(&counts).ok_or("the plugin counted no cycles")?);
+    }
+    Ok(report)
+}
+
+/// Cycles of the second counted stretch less those of the first, which is empty. A line has instructions, cycles, and more.
+fn cycles(counts: &str) -> Option<u64> {
+    let mut lines =
+        counts.lines().map(|line| line.split(' ').nth(1).and_then(|cycles| cycles.parse::<u64>().ok()));
+    let (empty, steady) = (lines.next()??, lines.next()??);
+    Some(steady.saturating_sub(empty))
 }
 
 fn drain(stream: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<String> {
@@ -140,6 +160,12 @@ mod tests {
         assert_eq!(report.layers, [30]);
         assert_eq!(report.first, [[0x0a, 0xff]]);
         assert_eq!(report.second, report.first);
+    }
+
+    #[test]
+    fn the_empty_stretch_is_taken_off_the_cycles() {
+        assert_eq!(cycles("2 5 0\n100 165 3\n"), Some(160));
+        assert_eq!((cycles("2 5 0\n"), cycles("")), (None, None));
     }
 
     #[test]

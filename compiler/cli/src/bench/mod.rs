@@ -73,6 +73,8 @@ pub struct BenchOptions {
     pub folder: PathBuf,
     /// How long one program may run.
     pub limit: Duration,
+    /// A plugin of the emulator that counts cycles; see `codegen-tests/cycles`.
+    pub plugin: Option<PathBuf>,
 }
 
 impl BenchOptions {
@@ -91,6 +93,7 @@ impl BenchOptions {
             runtime_path,
             folder: cache.join("kiln-bench"),
             limit: Duration::from_secs(300),
+            plugin: None,
         }
     }
 }
@@ -102,6 +105,8 @@ pub struct BenchResult {
     pub target: &'static str,
     /// Instructions of a steady `invoke`, from call to return.
     pub instructions: u64,
+    /// Cycles of it, where a plugin estimates them.
+    pub cycles: Option<u64>,
     /// Instructions of each step, for a model that was [`marked`](BenchModel::marked).
     pub steps: Vec<u64>,
     /// Bytes of code and of constants that are no tables, for the model and its kernels.
@@ -122,7 +127,7 @@ impl BenchResult {
     /// The figures as `kiln bench --json` prints them. `host` are the outputs of the same program on this machine.
     pub fn json(&self, macs: u64, host: &[Vec<u8>]) -> serde_json::Value {
         let per_mac = (macs > 0).then(|| (self.instructions as f64 / macs as f64 * 1e3).round() / 1e3);
-        serde_json::json!({
+        let mut json = serde_json::json!({
             "target": self.target,
             "instructions": self.instructions,
             "macs": macs,
@@ -133,7 +138,11 @@ impl BenchResult {
             "stack_peak": self.stack_peak,
             "outputs_sha256": self.outputs_sha256(),
             "matches_host": self.outputs == host,
-        })
+        });
+        if let Some(cycles) = self.cycles {
+            json["cycles"] = cycles.into();
+        }
+        json
     }
 
     /// Digest of all output buffers, one after the other.
@@ -151,12 +160,13 @@ pub fn run(models: &[BenchModel], options: &BenchOptions) -> Result<Vec<BenchRes
     let without = elf::sizes(&programs.baseline, "")?;
     let measure = |(model, program): (&BenchModel, &PathBuf)| {
         let sizes = elf::sizes(program, &model.name)?;
-        let report = emulator::run(board, program, options.limit)?;
+        let report = emulator::run(board, program, options.limit, options.plugin.as_deref())?;
         let flash = (sizes.text + sizes.constants).saturating_sub(without.text + without.constants);
         let tables = model.tables.unwrap_or(sizes.tables).min(flash);
         Ok(BenchResult {
             target: board.target,
             instructions: report.instructions,
+            cycles: report.cycles,
             steps: report.layers,
             flash_code: flash - tables,
             flash_weights: tables,

@@ -30,6 +30,9 @@ pub(super) struct Bench {
     /// Show what each layer takes
     #[arg(long)]
     per_layer: bool,
+    /// A plugin of QEMU that estimates cycles, for instance that of `codegen-tests/cycles`
+    #[arg(long, value_name = "PLUGIN.so")]
+    cycles: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -48,7 +51,11 @@ impl Bench {
         if self.per_layer {
             models.push(BenchModel::marked(&artifact, &inputs));
         }
-        let options = BenchOptions { opt_level: self.opt_level.clone(), ..BenchOptions::new(&self.target) };
+        let options = BenchOptions {
+            opt_level: self.opt_level.clone(),
+            plugin: self.cycles.clone(),
+            ..BenchOptions::new(&self.target)
+        };
         let results = bench::run(&models, &options).map_err(|e| format!("error: {e}"))?;
         let Some(result) = results.first() else { return Err("error: the bench reported nothing".into()) };
         let mut json = result.json(artifact.report.macs, &host);

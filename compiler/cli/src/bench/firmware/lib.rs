@@ -5,7 +5,7 @@
 #[cfg_attr(target_arch = "riscv32", path = "riscv32.rs")]
 mod board;
 
-use board::{exit, semihosting, stack_pointer, start_timers, ticks};
+use board::{begin, end, exit, semihosting, stack_pointer, start_timers, ticks};
 use core::hint::black_box;
 
 unsafe extern "C" {
@@ -119,7 +119,9 @@ fn report_marks() {
 #[inline(never)]
 fn time(function: fn()) -> (u32, u32) {
     let before = ticks();
+    begin();
     function();
+    end();
     let after = ticks();
     (after.0.wrapping_sub(before.0), after.1.wrapping_sub(before.1))
 }
