@@ -15,7 +15,9 @@ const MVE_CORES: [&str; 3] = ["cortex-m52", "cortex-m55", "cortex-m85"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rustc-check-cfg=cfg(kiln_kernels, values(\"dsp\", \"mve\", \"plain\", \"scalar\"))");
+    println!(
+        "cargo::rustc-check-cfg=cfg(kiln_kernels, values(\"dsp\", \"mve\", \"plain\", \"scalar\", \"simd\"))"
+    );
     let family = family();
     println!("cargo::rustc-cfg=kiln_kernels=\"{family}\"");
     // Assembly for Armv8-M has to name a core with the extension: flags do not reach naked functions.
@@ -42,12 +44,21 @@ fn family() -> &'static str {
     let has = |cores: &[&str], feature: &str| {
         armv8m && (cores.contains(&target_cpu(&flags)) || std::env::var_os(feature).is_some())
     };
+    // Of wasm32 only builds with `-C target-feature=+simd128` have vectors; that feature is visible.
+    let features = std::env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
+    let vectors = || {
+        target.starts_with("x86_64")
+            || target.starts_with("aarch64")
+            || features.split(',').any(|feature| feature == "simd128")
+    };
     if has(&MVE_CORES, "CARGO_FEATURE_MVE") {
         "mve"
     } else if target.starts_with("thumbv7em") || has(&DSP_CORES, "CARGO_FEATURE_DSP") {
         "dsp"
     } else if target_is(&SCALAR) {
         "scalar"
+    } else if vectors() {
+        "simd"
     } else {
         "plain"
     }

@@ -73,14 +73,14 @@ enum Form {
     Any,
     /// Any but interleaved.
     Planar,
-    /// Likewise, without gaps, since what lies there is no output.
+    /// Any without gaps, since what lies there is no output.
     Dense,
 }
 
 /// An image from offset 0.
 fn image(random: &mut Random, (height, width, channels): (usize, usize, usize), form: Form) -> Image {
     let layout = match random.range(0, 5) {
-        0 if form == Form::Any => Layout { row: width * channels, col: channels, chan: 1 },
+        0 if form != Form::Planar => Layout { row: width * channels, col: channels, chan: 1 },
         1 => Layout { row: width * channels, col: 1, chan: width },
         2 if form != Form::Dense => Layout { row: width + 3, col: 1, chan: (width + 3) * height + 5 },
         _ => Layout { row: width, col: 1, chan: width * height },

@@ -3,6 +3,7 @@
 use codegen_tests::zoo::{self, Entry, Outcome, Rule};
 use kiln_compiler::driver::{self, Options};
 use kiln_compiler::program::{self, Executor, Placement};
+use kiln_runtime_core::Family;
 use std::time::Instant;
 
 #[test]
@@ -36,6 +37,9 @@ fn check(entry: &Entry) -> Result<Outcome, String> {
         return Ok(Outcome { figure: 0.0, failures });
     }
     let artifact = compiled.map_err(|e| e.to_string())?;
+    let options = Options { family: Family::Simd, ..Options::default() };
+    let vectors = driver::compile(&bytes, &mut |_, _, _| Err("no external data".into()), &options)
+        .map_err(|e| e.to_string())?;
     let mut pairs = vec![];
     let mut failures = vec![];
     // One memory for all cases: what a case leaves in it must not reach the next one.
@@ -48,6 +52,12 @@ fn check(entry: &Entry) -> Result<Outcome, String> {
         };
         if index == 0 && outputs != fresh(&Placement::unplanned(&artifact.program))? {
             failures.push("the planned program computes other bits than the unplanned one".to_string());
+        }
+        if index == 0 {
+            let mut executor = Executor::new(&vectors.program, &vectors.plan.placement);
+            if outputs != executor.run(&case.inputs, &mut |_, _| {}).map_err(|e| e.to_string())? {
+                failures.push("kernels with vectors compute other bits than the plain ones".to_string());
+            }
         }
         if index == 1 && outputs != fresh(&artifact.plan.placement)? {
             failures.push("the second run computes other bits than a first one".to_string());

@@ -52,7 +52,7 @@ pub fn add_i16(mem: &mut [Block], p: &AddI16, rows: Range<usize>, b_table: &[i16
 }
 
 #[inline(always)]
-fn add<T: Activation>(mem: &mut [Block], p: &Add<T>, rows: Range<usize>, b_table: &[T]) {
+pub(crate) fn add<T: Activation>(mem: &mut [Block], p: &Add<T>, rows: Range<usize>, b_table: &[T]) {
     zip(mem, (&p.a, &p.b, &p.output), rows, b_table, |a: T, b: T| {
         let (a, b) = (T::Sum::from(a).times(p.a_multiplier), T::Sum::from(b).times(p.b_multiplier));
         let sum = a.plus(b).plus(p.constant).shifted(p.shift);

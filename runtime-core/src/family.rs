@@ -16,11 +16,13 @@ pub enum Family {
     Mve,
     /// Cores of 32 bits without SIMD: Cortex-M0+, M3, M23, M33 without DSP, RV32.
     Scalar,
+    /// Vectors: x86-64 (AVX2 where it is found), AArch64, wasm32 with simd128.
+    Simd,
 }
 
 impl Family {
     /// Every family; the plain one last, as [`select!`](crate::select) wants them.
-    pub const ALL: [Family; 4] = [Family::Mve, Family::Dsp, Family::Scalar, Family::Plain];
+    pub const ALL: [Family; 5] = [Family::Mve, Family::Dsp, Family::Scalar, Family::Simd, Family::Plain];
 
     /// Its name in `cfg(kiln_kernels)`, in `DEP_KILN_RUNTIME_CORE_KERNELS` and in [`select!`](crate::select).
     pub const fn name(self) -> &'static str {
@@ -29,6 +31,7 @@ impl Family {
             Family::Dsp => "dsp",
             Family::Mve => "mve",
             Family::Scalar => "scalar",
+            Family::Simd => "simd",
         }
     }
 
@@ -51,6 +54,8 @@ pub const FAMILY: Family = if cfg!(kiln_kernels = "mve") {
     Family::Dsp
 } else if cfg!(kiln_kernels = "scalar") {
     Family::Scalar
+} else if cfg!(kiln_kernels = "simd") {
+    Family::Simd
 } else {
     Family::Plain
 };
@@ -62,6 +67,7 @@ pub const FAMILY: Family = if cfg!(kiln_kernels = "mve") {
 ///     mve { const CHOSEN: &str = "mve"; }
 ///     dsp { const CHOSEN: &str = "dsp"; }
 ///     scalar { const CHOSEN: &str = "scalar"; }
+///     simd { const CHOSEN: &str = "simd"; }
 ///     plain { const CHOSEN: &str = "plain"; }
 /// }
 /// assert_eq!(CHOSEN, kiln_runtime_core::FAMILY.name());
@@ -95,6 +101,15 @@ macro_rules! __select {
 macro_rules! __select {
     (plain { $($items:tt)* }) => { $($items)* };
     (scalar { $($items:tt)* } $($rest:tt)*) => { $($items)* };
+    ($other:ident { $($items:tt)* } $($rest:tt)*) => { $crate::__select! { $($rest)* } };
+}
+
+#[cfg(kiln_kernels = "simd")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __select {
+    (plain { $($items:tt)* }) => { $($items)* };
+    (simd { $($items:tt)* } $($rest:tt)*) => { $($items)* };
     ($other:ident { $($items:tt)* } $($rest:tt)*) => { $crate::__select! { $($rest)* } };
 }
 

@@ -13,6 +13,9 @@
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
+#[cfg(any(test, feature = "std"))]
+extern crate std;
+
 mod arena;
 mod binary;
 mod conv2d;
@@ -36,6 +39,7 @@ mod pool;
 mod requantize;
 mod rows;
 mod scalar;
+mod simd;
 mod softmax;
 mod tensor_info;
 mod unary;
@@ -68,6 +72,7 @@ pub use pool::*;
 pub use requantize::{div_round_half_even, requantize, requantize_wide, round_half_even};
 pub use rows::Rows;
 pub use scalar::*;
+pub use simd::*;
 pub use softmax::*;
 pub use tensor_info::TensorInfo;
 pub use unary::*;

@@ -7,7 +7,7 @@ use kiln_compiler::driver::{self, Artifact, Options};
 use kiln_compiler::graph::{self, Graph, ImportOptions};
 use kiln_compiler::program::Port;
 use kiln_compiler::{files, lower, onnx};
-use kiln_runtime_core::Family;
+use kiln_runtime_core::{FAMILY, Family};
 use std::path::{Path, PathBuf};
 
 /// The model, and how its dynamic dimensions become fixed.
@@ -45,15 +45,16 @@ fn parse_shape(text: &str) -> Result<(String, Vec<usize>), String> {
 }
 
 impl ModelArgs {
-    /// Compiles the model; `name` is the generated module's, the file's stem where it is not given.
+    /// Compiles the model with the kernels that are fast on this machine, to run it here.
     ///
     /// # Errors
     /// The diagnostics, as text.
-    pub fn compile(&self, name: Option<&str>) -> Result<Artifact, String> {
-        self.compile_for(name, Family::Plain)
+    pub fn compile_for_here(&self) -> Result<Artifact, String> {
+        self.compile_for(None, FAMILY)
     }
 
-    /// As [`ModelArgs::compile`], for a device with kernels of `family`.
+    /// Compiles the model for a device with kernels of `family`; `name` is the generated module's, the file's stem where it is
+    /// not given.
     ///
     /// # Errors
     /// The diagnostics, as text.

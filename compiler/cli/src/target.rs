@@ -1,11 +1,12 @@
 //! Targets by name, and the kernels that they have.
 
 use clap::Args;
-use kiln_runtime_core::Family;
+use kiln_runtime_core::{FAMILY, Family};
 
 /// Cores, the beginnings of their triples, and their kernels, as the build script of `kiln-runtime-core` decides them.
 const TARGETS: &[(&[&str], &str, Family)] = &[
-    (&["host"], "", Family::Plain),
+    (&["any"], "", Family::Plain),
+    (&["host"], "", FAMILY),
     (&["cortex-m0", "cortex-m0plus", "m0", "m0plus"], "thumbv6m", Family::Scalar),
     (&["cortex-m3", "m3"], "thumbv7m-", Family::Scalar),
     (&["cortex-m4", "m4", "cortex-m7", "m7"], "thumbv7em", Family::Dsp),
@@ -13,15 +14,17 @@ const TARGETS: &[(&[&str], &str, Family)] = &[
     (&["cortex-m55", "m55", "cortex-m85", "m85"], "", Family::Mve), // their triple is that of the M33
     (&["rv32imc", "riscv32"], "riscv32", Family::Scalar),
     (&["cortex-m23", "m23"], "thumbv8m.base", Family::Scalar),
-    (&["wasm32"], "wasm32", Family::Plain),
+    (&["wasm32"], "wasm32", Family::Simd),
+    (&["x86_64"], "x86_64", Family::Simd),
+    (&["aarch64"], "aarch64", Family::Simd),
 ];
 
 /// The device that a model is compiled for.
 #[derive(Debug, Clone, Args)]
 pub struct TargetArgs {
-    /// Device: cortex-m0plus, m3, m4, m7, m33, m55, rv32imc, wasm32, host, or a target triple. Code for `host` runs
-    /// everywhere; code for a core with faster kernels needs them, and gives the same bits
-    #[arg(long, default_value = "host")]
+    /// Device: cortex-m0plus, m3, m4, m7, m33, m55, rv32imc, wasm32 (with simd128), host, or a target triple. Code for
+    /// `any` runs everywhere; code for a core with faster kernels needs them, and gives the same bits
+    #[arg(long, default_value = "any")]
     pub target: String,
 }
 
@@ -71,7 +74,11 @@ mod tests {
         for scalar in ["m0plus", "m3", "thumbv7m-none-eabi", "rv32imc", "riscv32imac-unknown-none-elf"] {
             assert_eq!(family(scalar), Ok(Family::Scalar), "{scalar}");
         }
-        for plain in ["host", "wasm32", "aarch64-unknown-linux-gnu"] {
+        for simd in ["wasm32", "x86_64-unknown-linux-gnu", "aarch64-apple-darwin", "wasm32-unknown-unknown"] {
+            assert_eq!(family(simd), Ok(Family::Simd), "{simd}");
+        }
+        assert_eq!(family("host"), Ok(FAMILY));
+        for plain in ["any", "armv7-unknown-linux-gnueabihf"] {
             assert_eq!(family(plain), Ok(Family::Plain), "{plain}");
         }
         assert!(family("m5").unwrap_err().contains("cortex-m4"));

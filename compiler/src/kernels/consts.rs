@@ -2,8 +2,8 @@
 
 use crate::tensor::ElemType;
 use kiln_runtime_core::{
-    DenseFilterDsp, DenseFilterMve, DepthwiseFilterDsp, Filter, Filter4, Filter4Wide, FilterDsp, FilterF32,
-    FilterMve, FilterScalar, FilterWide, IntegerFilter,
+    DenseFilterDsp, DenseFilterMve, DepthwiseFilterDsp, DepthwiseFilterSimd, Filter, Filter4, Filter4Wide,
+    FilterDsp, FilterF32, FilterMve, FilterScalar, FilterSimd, FilterWide, IntegerFilter,
 };
 
 /// The values of one constant table.
@@ -230,6 +230,26 @@ impl Tables for FilterScalar<'_> {
     type Bound<'a> = FilterScalar<'a>;
     fn bind<'a>(consts: &[&'a ConstData]) -> FilterScalar<'a> {
         FilterScalar { weights: i8s(consts, 0), channels: i32s(consts, 1) }
+    }
+}
+
+impl Tables for FilterSimd<'_> {
+    const GROUP: Option<&'static str> = Some("FilterSimd");
+    const FIELDS: &'static [(&'static str, ElemType)] =
+        &[("weights", ElemType::I8), ("blocks", ElemType::I32)];
+    type Bound<'a> = FilterSimd<'a>;
+    fn bind<'a>(consts: &[&'a ConstData]) -> FilterSimd<'a> {
+        FilterSimd { weights: i8s(consts, 0), blocks: i32s(consts, 1) }
+    }
+}
+
+impl Tables for DepthwiseFilterSimd<'_> {
+    const GROUP: Option<&'static str> = Some("DepthwiseFilterSimd");
+    const FIELDS: &'static [(&'static str, ElemType)] =
+        &[("weights", ElemType::I8), ("blocks", ElemType::I32)];
+    type Bound<'a> = DepthwiseFilterSimd<'a>;
+    fn bind<'a>(consts: &[&'a ConstData]) -> DepthwiseFilterSimd<'a> {
+        DepthwiseFilterSimd { weights: i8s(consts, 0), blocks: i32s(consts, 1) }
     }
 }
 

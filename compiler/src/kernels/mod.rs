@@ -332,6 +332,32 @@ kernels! {
         family Scalar
     }
 
+    // int8, vectors
+    Conv2dI8Simd = conv2d_i8_simd(Conv2dI8Simd) {
+        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::FilterSimd<'_>], overlay false,
+        macs |p| p.output.elements() * p.window.height * p.window.width * p.input.channels,
+        family Simd
+    }
+    PointwiseConv2dI8Simd = pointwise_conv2d_i8_simd(PointwiseConv2dI8Simd) {
+        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::FilterSimd<'_>], overlay p.in_place(),
+        macs |p| p.output.elements() * p.input.channels,
+        family Simd
+    }
+    DepthwiseConv2dI8Simd = depthwise_conv2d_i8_simd(DepthwiseConv2dI8Simd) {
+        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::DepthwiseFilterSimd<'_>], overlay false,
+        macs |p| p.output.elements() * p.window.height * p.window.width,
+        family Simd
+    }
+    FullyConnectedI8Simd = fully_connected_i8_simd(FullyConnectedI8Simd) {
+        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::FilterSimd<'_>], overlay false,
+        macs |p| p.output.elements() * p.input.width * p.input.channels,
+        family Simd
+    }
+    AddI8Simd = add_i8_simd(AddI8) {
+        reads [a: I8, b: I8], writes [output: I8], tables [[i8]], overlay Overlay::Elements, macs |_p| 0,
+        family Simd
+    }
+
     // int16
     MatMulI16 = matmul_i16(MatMulI16) {
         reads [a: I16, b: I16], writes [output: I16], overlay false, macs |p| p.output.elements() * p.a.channels

@@ -95,7 +95,7 @@ fn conv(program: &Program, step: &Step, p: &Conv2dI8) -> Option<Vec<Exchange>> {
 }
 
 /// Runs of neighbouring taps in words of two; the last tap of an odd run has no partner.
-fn words_of_runs(runs: usize, length: usize) -> Vec<Taps> {
+pub(super) fn words_of_runs(runs: usize, length: usize) -> Vec<Taps> {
     let word = |run: usize, i: usize| (run * length + i, (i + 1 < length).then_some(run * length + i + 1));
     (0..runs).flat_map(|run| (0..length).step_by(2).map(move |i| word(run, i))).collect()
 }

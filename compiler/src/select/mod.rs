@@ -2,9 +2,11 @@
 //! computes the same bits faster, its tables repacked for it. What a family has no kernel for stays plain.
 
 mod dsp;
+mod interleave;
 mod mve;
 mod pack;
 mod scalar;
+mod simd;
 
 use crate::kernels::{ConstData, Kernel};
 use crate::program::{ConstId, Program, Step};
@@ -19,6 +21,7 @@ pub fn select(mut program: Program, family: Family) -> Program {
         Family::Dsp => dsp::select(&mut program),
         Family::Mve => mve::select(&mut program),
         Family::Scalar => scalar::select(&mut program),
+        Family::Simd => simd::select(&mut program),
     }
     drop_unused_tables(&mut program);
     program

@@ -67,6 +67,46 @@ impl Layer<'_> {
         [even, if dual { odd.wrapping_mul(256).wrapping_add(even) } else { odd }]
     }
 
+    /// Packs the words of the given taps for blocks of eight channels, for the kernels with vectors.
+    pub fn blocks(&self, words: &[Taps]) -> [(&'static str, ConstData); 2] {
+        let (mut weights, mut params) = (vec![], vec![]);
+        for first in (0..self.bias.len()).step_by(8) {
+            let channels: Vec<Vec<i32>> = (first..first + 8).map(|c| self.channel(c)).collect();
+            for &(t, u) in words {
+                let pair = |w: &Vec<i32>| [w[t] as i8, u.map_or(0, |u| w[u] as i8)];
+                weights.extend(channels.iter().flat_map(pair));
+            }
+            params.extend((first..first + 8).map(|c| self.bias(c)));
+            params.extend((first..first + 8).map(|c| self.multiplier(c)));
+        }
+        [("weights", ConstData::I8(weights)), ("blocks", ConstData::I32(params))]
+    }
+
+    /// Packs depthwise weights for blocks of sixteen channels, for the kernels with vectors; the channels of `fold` pixels one
+    /// behind the other.
+    pub fn sixteens(&self, fold: usize) -> [(&'static str, ConstData); 2] {
+        const ORDER: [usize; 16] = [0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15];
+        let (mut weights, mut params) = (vec![], vec![]);
+        let channels = self.bias.len();
+        for first in (0..channels * fold).step_by(16) {
+            // Channels behind the last one are zeros.
+            let lane = |i: usize| if first + i < channels * fold { (first + i) % channels } else { channels };
+            let lanes = ORDER.map(|i| self.channel(lane(i)));
+            for pair in (0..lanes[0].len()).step_by(2) {
+                let taps = |w: &Vec<i32>| [w[pair] as i8, w.get(pair + 1).map_or(0, |&w| w as i8)];
+                weights.extend(lanes.iter().flat_map(taps));
+            }
+            params.extend(ORDER.map(|i| self.bias(lane(i))));
+            params.extend(ORDER.map(|i| self.multiplier(lane(i))));
+        }
+        [("weights", ConstData::I8(weights)), ("blocks", ConstData::I32(params))]
+    }
+
+    /// Bias and multiplier of each channel.
+    fn channels(&self) -> ConstData {
+        ConstData::I32(self.bias.iter().zip(self.multiplier).flat_map(|(&b, &m)| [b, m]).collect())
+    }
+
     /// Packs the words of the given taps for pairs of channels.
     pub fn pack(&self, words: &[Taps]) -> Packed {
         let pairs = || (0..self.bias.len()).step_by(2);
@@ -125,8 +165,7 @@ pub(super) fn depthwise(layer: &Layer, (height, width): (usize, usize)) -> [(&'s
             weights.extend([half(0) | half(2) << 16, half(1) | half(3) << 16]);
         }
     }
-    let channels = layer.bias.iter().zip(layer.multiplier).flat_map(|(&b, &m)| [b, m]).collect();
-    [("weights", ConstData::U32(weights)), ("channels", ConstData::I32(channels))]
+    [("weights", ConstData::U32(weights)), ("channels", layer.channels())]
 }
 
 /// Weights of two output channels at a time, 16 taps of each in turn; the last of an odd number is there twice. And their biases

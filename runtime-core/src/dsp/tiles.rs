@@ -121,8 +121,12 @@ pub(crate) fn clamp(outside: &mut Outside, output: &Image, rows: Range<usize>, m
     }
     for y in rows {
         for c in 0..output.channels {
-            for value in outside.get_mut(output.row(y) + c * output.layout.chan, output.width) {
-                *value = (*value).max(min).min(max);
+            let mut at = output.at(y, 0, c);
+            for _ in 0..output.width {
+                if let [value] = outside.get_mut(at, 1) {
+                    *value = (*value).max(min).min(max);
+                }
+                at += output.layout.col;
                 rolled();
             }
             rolled();

@@ -141,7 +141,7 @@ fn unwrap([fine, coarse]: [u64; 2]) -> u64 {
     fine + (wraps << 32)
 }
 
-fn bytes(hex: &str) -> Result<Vec<u8>, String> {
+pub(super) fn bytes(hex: &str) -> Result<Vec<u8>, String> {
     let digits: Option<Vec<u32>> = hex.chars().map(|digit| digit.to_digit(16)).collect();
     let digits = digits.ok_or("the firmware's outputs are broken")?;
     Ok(digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte * 16 + *digit as u8)).collect())

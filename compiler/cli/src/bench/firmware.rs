@@ -68,7 +68,7 @@ fn build_error(errors: &str) -> String {
     }
 }
 
-fn program_name(model: &BenchModel, options: &BenchOptions) -> String {
+pub(super) fn program_name(model: &BenchModel, options: &BenchOptions) -> String {
     let mut parts: Vec<&[u8]> = vec![model.text.as_bytes(), options.opt_level.as_bytes()];
     parts.extend(model.weights.iter().map(|(_, bytes)| bytes.as_slice()));
     parts.extend(model.inputs.iter().map(Vec::as_slice));
@@ -87,15 +87,24 @@ fn hash(parts: &[&[u8]]) -> String {
     })
 }
 
-fn manifest(names: &[String], baseline: &str, options: &BenchOptions) -> String {
-    let runtime = match &options.runtime_path {
-        Some(path) => format!("{{ path = {:?} }}", path.display().to_string()),
-        None => format!("{:?}", env!("CARGO_PKG_VERSION")),
-    };
-    let opt_level = match options.opt_level.as_str() {
+/// The dependency on the runtime, with features.
+pub(super) fn runtime(options: &BenchOptions, features: &str) -> String {
+    match &options.runtime_path {
+        Some(path) => format!("{{ path = {:?}, features = [{features}] }}", path.display().to_string()),
+        None => format!("{{ version = {:?}, features = [{features}] }}", env!("CARGO_PKG_VERSION")),
+    }
+}
+
+/// The level as Cargo's manifest has it.
+pub(super) fn opt_level(options: &BenchOptions) -> String {
+    match options.opt_level.as_str() {
         number if number.parse::<u8>().is_ok() => number.to_owned(),
         letter => format!("{letter:?}"),
-    };
+    }
+}
+
+fn manifest(names: &[String], baseline: &str, options: &BenchOptions) -> String {
+    let (runtime, opt_level) = (runtime(options, ""), opt_level(options));
     let mut text = format!(
         "[package]\nname = \"firmware\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n\
          kiln-runtime-core = {runtime}\n\n[lints.rust]\nunexpected_cfgs = \"allow\"\n\n[profile.release]\n\
@@ -111,13 +120,19 @@ fn manifest(names: &[String], baseline: &str, options: &BenchOptions) -> String 
     text
 }
 
+/// Writes the generated text, and the file that it includes.
+pub(super) fn write_text(folder: &Path, model: &BenchModel) -> Result<(), String> {
+    write(&folder.join(format!("{}.rs", model.name)), model.text.as_bytes())?;
+    match &model.weights {
+        Some((file, bytes)) => write(&folder.join(file), bytes),
+        None => Ok(()),
+    }
+}
+
 fn write_model(source: &Path, model: &BenchModel, name: &str) -> Result<(), String> {
     let folder = source.join(name);
     let text = format!("{}.rs", model.name);
-    write(&folder.join(&text), model.text.as_bytes())?;
-    if let Some((file, bytes)) = &model.weights {
-        write(&folder.join(file), bytes)?;
-    }
+    write_text(&folder, model)?;
     let (mut statics, mut list) = (String::new(), String::new());
     for (i, bytes) in model.inputs.iter().enumerate() {
         write(&folder.join(format!("input_{i}.bin")), bytes)?;
@@ -134,7 +149,7 @@ fn write_model(source: &Path, model: &BenchModel, name: &str) -> Result<(), Stri
 }
 
 /// Writes only what changed, so that Cargo builds only what changed.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
     if std::fs::read(path).is_ok_and(|old| old == bytes) {
         return Ok(());
     }

@@ -1,4 +1,5 @@
-//! `kiln bench`: a throwaway firmware around generated code, built for a microcontroller and run under QEMU.
+//! `kiln bench`: a throwaway firmware around generated code, built for a microcontroller and run under QEMU; or a program, timed on
+//! this machine or under Node.
 //!
 //! The program itself is the proof that no panic is reachable: its panic handler calls a function that does not exist.
 //! Instructions are counted by the emulator, exactly and repeatably; code and tables are what the program has more than
@@ -9,9 +10,11 @@ mod elf;
 mod emulator;
 mod firmware;
 mod targets;
+pub mod timed;
 
 pub use compare::{Change, compare};
 pub use targets::{BOARDS, Board};
+pub use timed::{Timed, TimedResult};
 
 use kiln_compiler::codegen;
 use kiln_compiler::driver::Artifact;
@@ -19,6 +22,9 @@ use kiln_compiler::tensor::Tensor;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// The call by which a firmware marks the end of a step.
+pub const MARK: &str = "::firmware::mark();";
 
 /// A generated model with the inputs to run it on.
 #[derive(Debug, Clone)]
@@ -48,12 +54,12 @@ impl BenchModel {
         }
     }
 
-    /// The same, marking the end of each step, so that [`BenchResult::steps`] says what each of them takes.
-    pub fn marked(artifact: &Artifact, inputs: &[Tensor]) -> BenchModel {
+    /// The same, marking the end of each step by a call, so that [`BenchResult::steps`] says what each of them takes.
+    pub fn marked(artifact: &Artifact, inputs: &[Tensor], mark: &str) -> BenchModel {
         let options = codegen::Options {
             name: artifact.module.clone(),
             source: String::new(),
-            after_step: Some("::firmware::mark();".to_owned()),
+            after_step: Some(mark.to_owned()),
         };
         let code = codegen::generate(&artifact.program, &artifact.plan, &options);
         BenchModel { text: code.text, ..BenchModel::new(artifact, inputs) }

@@ -1,7 +1,7 @@
 //! `kiln bench`.
 
 use super::run::{execute, inputs};
-use crate::bench::{self, BenchModel, BenchOptions};
+use crate::bench::{self, BenchModel, BenchOptions, Timed, timed};
 use crate::model::ModelArgs;
 use crate::target;
 use clap::Args;
@@ -15,7 +15,7 @@ use std::process::ExitCode;
 pub(super) struct Bench {
     #[command(flatten)]
     model: ModelArgs,
-    /// Target triple, or cortex-m0plus, m3, m4, m33, m55, rv32imc
+    /// Target triple, or cortex-m0plus, m3, m4, m33, m55, rv32imc: instructions under QEMU; host, wasm32: wall time
     #[arg(long, default_value = "thumbv7em-none-eabihf")]
     target: String,
     /// Optimisation of the firmware: 1, 2, 3, s or z
@@ -47,19 +47,36 @@ impl Bench {
         let artifact = self.model.compile_for(None, target::family(&self.target)?)?;
         let inputs = inputs(&artifact.program, &self.inputs, Some(self.seed))?;
         let host: Vec<Vec<u8>> = execute(&artifact, &inputs)?.iter().map(|t| t.bytes().to_vec()).collect();
-        let mut models = vec![BenchModel::new(&artifact, &inputs)];
-        if self.per_layer {
-            models.push(BenchModel::marked(&artifact, &inputs));
-        }
         let options = BenchOptions {
             opt_level: self.opt_level.clone(),
             plugin: self.cycles.clone(),
             ..BenchOptions::new(&self.target)
         };
-        let results = bench::run(&models, &options).map_err(|e| format!("error: {e}"))?;
-        let Some(result) = results.first() else { return Err("error: the bench reported nothing".into()) };
-        let mut json = result.json(artifact.report.macs, &host);
-        let layers = layers(&artifact, results.get(1).map_or(&[], |marked| &marked.steps));
+        let timed = Timed::find(&self.target);
+        let mut models = vec![BenchModel::new(&artifact, &inputs)];
+        if self.per_layer {
+            let mark = if timed.is_some() { timed::MARK } else { bench::MARK };
+            models.push(BenchModel::marked(&artifact, &inputs, mark));
+        }
+        let macs = artifact.report.macs;
+        let (mut json, same, steps, unit) = match timed {
+            Some(timed) => {
+                let results: Result<Vec<_>, _> =
+                    models.iter().map(|model| timed.run(model, &options)).collect();
+                let results = results.map_err(|e| format!("error: {e}"))?;
+                let steps = results.get(1).map_or(vec![], |marked| marked.steps.clone());
+                (results[0].json(macs, &host), results[0].outputs == host, steps, "nanoseconds")
+            }
+            None => {
+                let results = bench::run(&models, &options).map_err(|e| format!("error: {e}"))?;
+                let Some(result) = results.first() else {
+                    return Err("error: the bench reported nothing".into());
+                };
+                let steps = results.get(1).map_or(vec![], |marked| marked.steps.clone());
+                (result.json(macs, &host), result.outputs == host, steps, "instructions")
+            }
+        };
+        let layers = layers(&artifact, &steps, unit);
         if self.per_layer && (self.json || old.is_some()) {
             json["layers"] = layers.iter().map(Layer::json).collect();
         }
@@ -78,7 +95,7 @@ impl Bench {
             }
         }
         // Different bits on the device would break the first promise of all.
-        Ok(if result.outputs == host { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
@@ -96,22 +113,25 @@ struct Layer {
     name: String,
     kernel: &'static str,
     macs: u64,
-    instructions: u64,
+    /// Instructions, or nanoseconds.
+    cost: u64,
+    unit: &'static str,
 }
 
-fn layers(artifact: &Artifact, instructions: &[u64]) -> Vec<Layer> {
-    let layer = |(step, &instructions): (&Step, &u64)| Layer {
+fn layers(artifact: &Artifact, costs: &[u64], unit: &'static str) -> Vec<Layer> {
+    let layer = |(step, &cost): (&Step, &u64)| Layer {
         name: step.layer.clone(),
         kernel: step.kernel.function(),
         macs: step.kernel.macs(),
-        instructions,
+        cost,
+        unit,
     };
-    artifact.program.steps.iter().zip(instructions).map(layer).collect()
+    artifact.program.steps.iter().zip(costs).map(layer).collect()
 }
 
 impl Layer {
     fn per_mac(&self) -> Option<f64> {
-        (self.macs > 0).then(|| (self.instructions as f64 / self.macs as f64 * 1e3).round() / 1e3)
+        (self.macs > 0).then(|| (self.cost as f64 / self.macs as f64 * 1e3).round() / 1e3)
     }
 
     fn json(&self) -> serde_json::Value {
@@ -119,8 +139,8 @@ impl Layer {
             "name": self.name,
             "kernel": self.kernel,
             "macs": self.macs,
-            "instructions": self.instructions,
-            "instructions_per_mac": self.per_mac(),
+            self.unit: self.cost,
+            (format!("{}_per_mac", self.unit)): self.per_mac(),
         })
     }
 }
@@ -130,6 +150,6 @@ impl fmt::Display for Layer {
         let per_mac = self.per_mac().map_or(String::new(), |x| format!("{x:.3}"));
         // Exporters chain the names of what they fused: the end of it tells layers apart.
         let name: String = self.name.chars().take(40).collect();
-        write!(f, "{:>10} {:>9} MACs {per_mac:>7}  {:26} {name}", self.instructions, self.macs, self.kernel)
+        write!(f, "{:>10} {:>9} MACs {per_mac:>7}  {:26} {name}", self.cost, self.macs, self.kernel)
     }
 }

@@ -52,9 +52,9 @@ impl Evaluate {
     }
 
     pub(super) fn run(self) -> Result<ExitCode, String> {
-        let compiled = self.model.compile(None)?;
+        let compiled = self.model.compile_for_here()?;
         let reference = self.float_model()?;
-        let float = reference.as_ref().map(|r| r.compile(None)).transpose()?;
+        let float = reference.as_ref().map(|r| r.compile_for_here()).transpose()?;
         // A float model that nothing has quantized is compiled as it is.
         let same = float.is_none() && compiled.report.is_float();
         let float_model = if same { Some(&compiled) } else { float.as_ref() };

@@ -26,7 +26,7 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn run(self) -> Result<ExitCode, String> {
-        let artifact = self.model.compile(None)?;
+        let artifact = self.model.compile_for_here()?;
         let inputs = inputs(&artifact.program, &self.inputs, Some(self.seed))?;
         let outputs = execute(&artifact, &inputs)?;
         match &self.output {
