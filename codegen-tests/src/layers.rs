@@ -19,7 +19,7 @@ impl Random {
     }
 
     /// A number from `low` to `high`, both included.
-    fn range(&mut self, low: usize, high: usize) -> usize {
+    pub fn range(&mut self, low: usize, high: usize) -> usize {
         low + (self.next() % (high - low + 1) as u64) as usize
     }
 

@@ -23,6 +23,15 @@ fn merged(rows: Range<usize>, width: usize, gapless: bool) -> (Range<usize>, usi
     }
 }
 
+/// Channels and the columns of each, or one long run of columns where a row is all planes without a gap.
+#[inline(always)]
+fn planes(channels: usize, width: usize, images: &[&Image]) -> (usize, usize) {
+    match images.iter().all(|image| image.layout.chan == image.width * image.layout.col) {
+        true => (channels.min(1), channels * width),
+        false => (channels, width),
+    }
+}
+
 /// `output = f(input)` at every position of the output rows. The input may broadcast by strides of 0.
 #[inline(always)]
 pub(crate) fn map<A: Plain, B: Plain>(
@@ -32,9 +41,14 @@ pub(crate) fn map<A: Plain, B: Plain>(
     rows: Range<usize>,
     f: impl Fn(A) -> B,
 ) {
-    let (rows, width) = merged(rows, output.width, gapless(input) && gapless(output));
+    let flat = gapless(input) && gapless(output);
+    let (rows, width) = merged(rows, output.width, flat);
+    let (channels, width) = match flat {
+        true => (output.channels, width),
+        false => planes(output.channels, width, &[input, output]),
+    };
     for y in rows {
-        for c in 0..output.channels {
+        for c in 0..channels {
             let (mut from, mut to) = (input.at(y, 0, c), output.at(y, 0, c));
             for _ in 0..width {
                 let value = view::<A>(mem).get(from).copied().unwrap_or_default();
@@ -57,10 +71,15 @@ pub(crate) fn zip<T: Plain>(
     f: impl Fn(T, T) -> T,
 ) {
     let mem = view_mut::<T>(mem);
-    let (rows, n) = merged(rows, output.width, gapless(a) && gapless(b) && gapless(output));
+    let flat = gapless(a) && gapless(b) && gapless(output);
+    let (rows, n) = merged(rows, output.width, flat);
+    let (channels, n) = match flat {
+        true => (output.channels, n),
+        false => planes(output.channels, n, &[a, b, output]),
+    };
     let contiguous = a.layout.col == 1 && b.layout.col == 1 && output.layout.col == 1 && table.is_empty();
     for y in rows {
-        for c in 0..output.channels {
+        for c in 0..channels {
             let (mut left, mut right, mut to) = (a.at(y, 0, c), b.at(y, 0, c), output.at(y, 0, c));
             if contiguous && VECTORS && left == to {
                 if let Ok([to, right]) = mem.get_disjoint_mut([to..to + n, right..right + n]) {
@@ -95,6 +114,17 @@ pub(crate) fn zip<T: Plain>(
             }
         }
     }
+}
+
+/// Whether [`map`] may write its output from where its input begins, though elements differ in size: both are walked in the order
+/// of memory, and what is written never overtakes what is read.
+pub(crate) const fn in_order(input: &Image, input_size: usize, output: &Image, output_size: usize) -> bool {
+    let (a, b) = (&input.layout, &output.layout);
+    let planar = a.row == input.width * a.col && (a.chan == input.height * a.row || input.channels == 1);
+    let same = a.row == b.row && a.col == b.col && a.chan == b.chan && input.same_extent(output);
+    let whole = input.ring >= input.height && output.ring >= output.height;
+    let start = input.offset * input_size == output.offset * output_size;
+    planar && same && whole && start && output_size <= input_size
 }
 
 /// What [`map`] needs: images of the same extent, inside the arena.

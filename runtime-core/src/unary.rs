@@ -1,6 +1,6 @@
 //! Elementwise kernels of one operand: clamps, tables, rescaling, conversions, activation functions.
 
-use crate::elementwise::{check_map, map};
+use crate::elementwise::{check_map, in_order, map};
 use crate::requantize::clamp_float;
 use crate::{Accumulator, Block, Image, math, round_half_even};
 use core::ops::Range;
@@ -33,6 +33,12 @@ macro_rules! unary {
         }
 
         impl $params {
+            /// Whether the output may begin where the input begins: elements are read in the order of memory, and each is read
+            /// before the output of another size that takes its place is written.
+            pub const fn in_place(&self) -> bool {
+                in_order(&self.input, size_of::<$from>(), &self.output, size_of::<$to>())
+            }
+
             /// Whether the images fit together in `arena` bytes.
             pub const fn check(&self, arena: usize) -> Result<(), &'static str> {
                 check_map(&self.input, size_of::<$from>(), &self.output, size_of::<$to>(), arena)

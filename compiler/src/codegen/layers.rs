@@ -17,6 +17,7 @@ pub(super) struct Layer {
 /// Names of the items of one step in its layer's module.
 struct Items {
     params: String,
+    rows: String,
     tables: String,
 }
 
@@ -42,38 +43,64 @@ fn items(layer: &Layer, step: usize, group: &str) -> Items {
         Some(n) if layer.steps.len() > 1 => format!("_{}", n + 1),
         _ => String::new(),
     };
-    Items { params: format!("PARAMS{suffix}"), tables: format!("{group}{suffix}") }
+    Items {
+        params: format!("PARAMS{suffix}"),
+        rows: format!("ROWS{suffix}"),
+        tables: format!("{group}{suffix}"),
+    }
 }
 
 impl Generator<'_> {
-    /// The kernel calls of `invoke`, one a line.
+    /// The kernel calls of `invoke`, one a line, those of a stream in a loop.
     pub(super) fn calls(&self, indent: usize) -> String {
         let mut text = String::new();
-        for (i, step) in self.program.steps.iter().enumerate() {
-            let Some(layer) = self.layers.iter().find(|l| l.steps.contains(&i)) else { continue };
-            let items = items(layer, i, &group(step));
-            let tables = match step.kernel.tables() {
-                Some(spec) if spec.group.is_some() => format!(", &{}::{}", layer.id, items.tables),
-                Some(_) => step
-                    .consts
-                    .first()
-                    .map_or(", &[]".into(), |c| format!(", {}", self.table_use(*c, "", None))),
-                None => String::new(),
+        let mark = self.options.after_step.as_ref().map(|statement| format!("{:indent$}{statement}\n", ""));
+        let mark = mark.unwrap_or_default();
+        let mut index = 0;
+        while index < self.program.steps.len() {
+            let Some(stream) = self.plan.placement.shape.stream(index) else {
+                let rows = self.plan.placement.kernel(self.program, index).rows();
+                let _ = write!(text, "{:indent$}{}{mark}", "", self.call(index, |_| format!("0..{rows}")));
+                index += 1;
+                continue;
             };
+            // Steps of a stream cannot be told apart by time: the last one gets all of it.
+            text += &mark.repeat(stream.rows.len() - 1);
             let _ = writeln!(
                 text,
-                "{:indent$}{}(mem, &{}::{}, 0..{}{tables});",
-                "",
-                step.kernel.function(),
-                layer.id,
-                items.params,
-                step.kernel.rows()
+                "{:indent$}// These layers take turns, some rows each, and keep the rows that are still to be read.\n\
+                 {:indent$}for tick in 0..{} {{",
+                "", "", stream.ticks
             );
-            if let Some(statement) = &self.options.after_step {
-                let _ = writeln!(text, "{:indent$}{statement}", "");
+            for step in stream.steps() {
+                let _ =
+                    write!(text, "{:indent$}    {}", "", self.call(step, |rows| format!("{rows}.at(tick)")));
             }
+            let _ = write!(text, "{:indent$}}}\n{mark}", "");
+            index = stream.steps().end;
         }
         text
+    }
+
+    /// A kernel call of `rows`, which gets the path of the step's rows.
+    fn call(&self, index: usize, rows: impl Fn(&str) -> String) -> String {
+        let step = &self.program.steps[index];
+        let Some(layer) = self.layers.iter().find(|l| l.steps.contains(&index)) else { return String::new() };
+        let items = items(layer, index, &group(step));
+        let tables = match step.kernel.tables() {
+            Some(spec) if spec.group.is_some() => format!(", &{}::{}", layer.id, items.tables),
+            Some(_) => {
+                step.consts.first().map_or(", &[]".into(), |c| format!(", {}", self.table_use(*c, "", None)))
+            }
+            None => String::new(),
+        };
+        format!(
+            "{}(mem, &{}::{}, {}{tables});\n",
+            step.kernel.function(),
+            layer.id,
+            items.params,
+            rows(&format!("{}::{}", layer.id, items.rows))
+        )
     }
 
     /// The module of a layer.
@@ -131,6 +158,10 @@ impl Generator<'_> {
             kernel.params_type(),
             literal::layout(&params, 8)
         );
+        if let Some(rows) = self.plan.placement.shape.stream(index).and_then(|s| s.rows_of(index)) {
+            imports.insert("Rows".to_owned());
+            let _ = writeln!(text, "        pub static {}: Rows = {rows:?};", items.rows);
+        }
         let check = match kernel.tables() {
             Some(spec) if spec.group.is_some() => {
                 let group = spec.group.unwrap_or_default();
@@ -174,8 +205,7 @@ pub(super) fn homes(program: &Program, layers: &[Layer]) -> BTreeMap<ConstId, Ho
         let mut names = Names::default();
         for &i in &layer.steps {
             let items = items(layer, i, &group(&program.steps[i]));
-            names.unique(items.params);
-            names.unique(items.tables);
+            [items.params, items.rows, items.tables].into_iter().for_each(|name| drop(names.unique(name)));
         }
         for id in layer.steps.iter().flat_map(|&i| &program.steps[i].consts) {
             let c = &program.consts[id.0];

@@ -7,11 +7,13 @@
 //! A kernel is added in `kernels!` below, after its function in `runtime-core`.
 
 mod consts;
+mod order;
 
 pub use consts::{ConstData, Tables};
 
 use crate::tensor::ElemType;
 use kiln_runtime_core::{self as rt, Block, Family, Image};
+use std::ops::Range;
 
 /// Where a kernel's parameters name memory.
 pub struct Places<'a> {
@@ -158,6 +160,7 @@ macro_rules! kernels {
             }
 
             /// Multiply-accumulates of the whole layer.
+            #[allow(unused_variables)]
             pub fn macs(&self) -> u64 {
                 match self { $( Kernel::$variant($p) => ($macs) as u64, )* }
             }
@@ -175,11 +178,11 @@ macro_rules! kernels {
                 } )* }
             }
 
-            /// Runs the whole layer on the host.
+            /// Computes output rows on the host.
             #[allow(unused_variables)]
-            pub fn run(&self, mem: &mut [Block], consts: &[&ConstData]) {
+            pub fn run(&self, mem: &mut [Block], consts: &[&ConstData], rows: Range<usize>) {
                 match self { $( Kernel::$variant(p) => {
-                    rt::$function(mem, p, 0..p.$write.height $( , &<$tables as Tables>::bind(consts) )?)
+                    rt::$function(mem, p, rows $( , &<$tables as Tables>::bind(consts) )?)
                 } )* }
             }
         }
@@ -373,10 +376,10 @@ kernels! {
 
     // between int8, int16 and f32
     RescaleI8I16 = rescale_i8_i16(RescaleI8I16) { reads [input: I8], writes [output: I16], overlay false, macs |_p| 0 }
-    RescaleI16I8 = rescale_i16_i8(RescaleI16I8) { reads [input: I16], writes [output: I8], overlay false, macs |_p| 0 }
-    QuantizeF32I16 = quantize_f32_i16(QuantizeF32I16) { reads [input: F32], writes [output: I16], overlay false, macs |_p| 0 }
+    RescaleI16I8 = rescale_i16_i8(RescaleI16I8) { reads [input: I16], writes [output: I8], overlay p.in_place(), macs |p| 0 }
+    QuantizeF32I16 = quantize_f32_i16(QuantizeF32I16) { reads [input: F32], writes [output: I16], overlay p.in_place(), macs |p| 0 }
     DequantizeI16F32 = dequantize_i16_f32(DequantizeI16F32) { reads [input: I16], writes [output: F32], overlay false, macs |_p| 0 }
-    QuantizeF32I8 = quantize_f32_i8(QuantizeF32I8) { reads [input: F32], writes [output: I8], overlay false, macs |_p| 0 }
+    QuantizeF32I8 = quantize_f32_i8(QuantizeF32I8) { reads [input: F32], writes [output: I8], overlay p.in_place(), macs |p| 0 }
     DequantizeI8F32 = dequantize_i8_f32(DequantizeI8F32) { reads [input: I8], writes [output: F32], overlay false, macs |_p| 0 }
     CastI32F32 = cast_i32_f32(CastI32F32) { reads [input: I32], writes [output: F32], overlay Overlay::Elements, macs |_p| 0 }
 

@@ -1,7 +1,9 @@
-//! When each buffer is needed, and which buffers may share one place.
+//! When each buffer is needed, and which buffers may share memory while both are.
 
+use super::overlap;
 use crate::kernels;
-use crate::program::{BufferId, Program, Step};
+use crate::program::{BufferId, Program, Shape, Step};
+use std::ops::Range;
 
 /// From the first to the last time that a buffer is needed, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +26,7 @@ impl Life {
     }
 }
 
-/// A step that writes over the buffer that it reads for the last time.
+/// A step that writes over the buffer that it, or its stream, reads for the last time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Overlay {
     /// Index of the step.
@@ -33,88 +35,122 @@ pub struct Overlay {
     pub from: BufferId,
     /// The output that takes its place.
     pub to: BufferId,
+    /// Bytes by which the output begins before the input.
+    pub shift: usize,
 }
 
-/// Lives, overlays, and the groups of buffers that overlays put in one place.
+/// Lives, overlays, and the groups of buffers that overlays tie together.
 pub(super) struct Lives {
     pub lives: Vec<Life>,
     pub overlays: Vec<Overlay>,
     /// The group of each buffer: the first buffer of its chain of overlays.
     pub group: Vec<usize>,
+    /// Where each buffer begins in its group, which may be before the group's first buffer.
+    pub begin: Vec<isize>,
+    /// Bytes of each buffer.
+    pub sizes: Vec<usize>,
 }
 
 impl Lives {
-    /// Bytes of all buffers that are needed at `time`; those that share a place count once.
-    pub fn bytes_at(&self, program: &Program, time: usize) -> usize {
-        let mut need = vec![0; program.buffers.len()];
-        for (i, buffer) in program.buffers.iter().enumerate() {
-            if self.lives[i].covers(time) {
-                let slot = &mut need[self.group[i]];
-                *slot = buffer.size().max(*slot);
-            }
+    /// Bytes of all buffers that are needed at `time`; bytes that buffers share count once.
+    pub fn bytes_at(&self, time: usize) -> usize {
+        let live = (0..self.sizes.len()).filter(|&i| self.lives[i].covers(time) && self.sizes[i] > 0);
+        let span = |i: usize| (self.group[i], self.begin[i], self.begin[i] + self.sizes[i] as isize);
+        let mut spans: Vec<(usize, isize, isize)> = live.map(span).collect();
+        spans.sort_unstable();
+        let mut sum = 0;
+        let mut done = (usize::MAX, 0);
+        for (group, begin, end) in spans {
+            let from = if done.0 == group { begin.max(done.1) } else { begin };
+            sum += (end - from).max(0) as usize;
+            done = (group, if done.0 == group { end.max(done.1) } else { end });
         }
-        need.iter().sum()
+        sum
     }
 }
 
-pub(super) fn lives(program: &Program) -> Lives {
-    let lives = life(program);
-    let overlays: Vec<Overlay> =
-        (0..program.steps.len()).filter_map(|i| overlay(program, &lives, i)).collect();
+pub(super) fn lives(program: &Program, shape: &Shape) -> Lives {
+    let lives = life(program, shape);
+    let mut overlays: Vec<Overlay> = vec![];
+    let mut step = 0;
+    while step < program.steps.len() {
+        let steps = shape.stream(step).map_or(step..step + 1, |stream| stream.steps());
+        overlays.extend(overlay_of(program, shape, &lives, steps.clone()));
+        step = steps.end;
+    }
     let mut group: Vec<usize> = (0..lives.len()).collect();
+    let mut begin = vec![0; lives.len()];
     for o in &overlays {
         group[o.to.0] = group[o.from.0];
+        begin[o.to.0] = begin[o.from.0] - o.shift as isize;
     }
-    Lives { lives, overlays, group }
+    let sizes = (0..lives.len()).map(|b| shape.size(program, BufferId(b))).collect();
+    Lives { lives, overlays, group, begin, sizes }
 }
 
-fn life(program: &Program) -> Vec<Life> {
+/// The overlay of a step, or of the steps of a stream.
+pub(super) fn overlay_of(
+    program: &Program,
+    shape: &Shape,
+    lives: &[Life],
+    steps: Range<usize>,
+) -> Option<Overlay> {
+    let alone = shape.stream(steps.start).is_none();
+    let exact = if alone { overlay(program, shape, lives, steps.start) } else { None };
+    exact.or_else(|| overlap::best(program, shape, lives, steps))
+}
+
+/// What a stream uses is there from its first to its last step.
+fn life(program: &Program, shape: &Shape) -> Vec<Life> {
     const UNUSED: Life = Life { first: usize::MAX, last: 0 };
     let mut lives = vec![UNUSED; program.buffers.len()];
-    let mut touch = |buffer: BufferId, time: usize| {
+    let mut touch = |buffer: BufferId, first: usize, last: usize| {
         let life = &mut lives[buffer.0];
-        life.first = life.first.min(time);
-        life.last = life.last.max(time);
+        life.first = life.first.min(first);
+        life.last = life.last.max(last);
     };
     for port in &program.inputs {
-        touch(port.buffer, 0);
+        touch(port.buffer, 0, 0);
     }
     for (i, step) in program.steps.iter().enumerate() {
+        let steps = shape.stream(i).map_or(i..i + 1, |stream| stream.steps());
         for buffer in step.reads.iter().flatten().chain(&step.writes) {
-            touch(*buffer, i + 1);
+            touch(*buffer, steps.start + 1, steps.end);
         }
     }
+    let end = program.steps.len() + 1;
     for port in &program.outputs {
-        touch(port.buffer, program.steps.len() + 1);
+        touch(port.buffer, end, end);
     }
     lives
 }
 
-/// The overlay of a step, when its kernel allows one, its first input dies there, and its output is born there.
-fn overlay(program: &Program, lives: &[Life], index: usize) -> Option<Overlay> {
+/// The overlay of a step from the same start on, when its kernel allows one, its first input dies there, and its output is born
+/// there.
+fn overlay(program: &Program, shape: &Shape, lives: &[Life], index: usize) -> Option<Overlay> {
     let step = &program.steps[index];
-    let (from, to) = may_overlay(step)?;
+    let (from, to) = may_overlay(step, &shape.kernel(program, index))?;
     let time = index + 1;
     let dies = lives[from.0].last == time && lives[from.0].first < time;
     let born = lives[to.0].first == time;
-    (dies && born).then_some(Overlay { step: index, from, to })
+    (dies && born).then_some(Overlay { step: index, from, to, shift: 0 })
 }
 
-/// The first input of a step and its output, when the output may lie over the input once that dies.
-pub(super) fn may_overlay(step: &Step) -> Option<(BufferId, BufferId)> {
+/// The first input of a step and its output, when the output may begin where the input begins once that dies.
+pub(super) fn may_overlay(step: &Step, kernel: &kernels::Kernel) -> Option<(BufferId, BufferId)> {
     let (from, to) = (*step.reads.first()?.as_ref()?, *step.writes.first()?);
-    let allowed = match step.kernel.overlay() {
+    let allowed = match kernel.overlay() {
         kernels::Overlay::No => false,
-        kernels::Overlay::Elements => same_place(step, from),
+        kernels::Overlay::Elements => same_place(step, kernel, from),
         kernels::Overlay::Start => true,
     };
     (allowed && from != to).then_some((from, to))
 }
 
 /// Whether every read of `from` is the very image that is written: then each element is read before it is overwritten.
-fn same_place(step: &Step, from: BufferId) -> bool {
-    let (reads, writes) = (step.kernel.reads(), step.kernel.writes());
-    let (read_elems, write_elems) = (step.kernel.read_elems(), step.kernel.write_elems());
+fn same_place(step: &Step, kernel: &kernels::Kernel, from: BufferId) -> bool {
+    let (reads, writes) = (kernel.reads(), kernel.writes());
+    let (read_elems, write_elems) = (kernel.read_elems(), kernel.write_elems());
     let (Some(to), Some(to_elem)) = (writes.first(), write_elems.first()) else { return false };
     writes.len() == 1
         && reads

@@ -3,9 +3,12 @@
 //! Time runs from 0, when the inputs are there, over step `i` at `i + 1`, to the end, when the outputs are read. Two
 //! buffers whose lives meet lie apart, except where a kernel may write its output over its dying input.
 
+mod group;
 mod live;
 mod order;
+mod overlap;
 mod place;
+mod stream;
 mod svg;
 mod text;
 mod verify;
@@ -14,8 +17,11 @@ pub use live::{Life, Overlay};
 pub use order::{Order, order, reordered};
 pub use verify::verify;
 
-use crate::program::{Placement, Program, Step};
+use crate::kernels::Kernel;
+use crate::program::{Placement, Program, Shape, Step};
 use live::Lives;
+use std::ops::Range;
+use stream::Streams;
 
 /// A memory plan.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,35 +65,56 @@ pub struct PlannedStep {
     pub scratch: usize,
 }
 
-/// Plans a program in the order of its steps.
+/// Plans a program in the order of its steps, with the streams that make its memory smallest; those that add more than a few
+/// instructions are left out.
 pub fn plan(program: &Program) -> Plan {
-    let lives = live::lives(program);
-    let placement = place::place(program, &lives);
-    let scratch = |i: usize| program.steps[i].kernel.scratch_len();
+    let whole = plan_as(program, Shape::default());
+    let streamed = group::shape(program).map(|shape| plan_as(program, shape));
+    // A stream is worth its calls where it saves a twentieth.
+    let worth = |p: &Plan| p.arena_len + whole.arena_len / 20 <= whole.arena_len;
+    streamed.filter(worth).unwrap_or(whole)
+}
+
+/// The shape in which `steps` are a stream whose first ones compute `rows` rows a tick, and the buffers around it lie row by row
+/// where they can; none where those steps cannot run interleaved.
+pub fn stream(program: &Program, steps: Range<usize>, rows: usize) -> Option<Shape> {
+    let streams = Streams::new(program);
+    let mut shape = streams.group(steps.clone(), rows)?;
+    let (inputs, outputs) = streams.outer(&steps);
+    inputs.into_iter().chain(outputs).for_each(|(buffer, form)| shape.forms[buffer.0] = Some(form));
+    Some(shape)
+}
+
+/// Plans a program in the order of its steps, with given streams.
+pub fn plan_as(program: &Program, shape: Shape) -> Plan {
+    let lives = live::lives(program, &shape);
+    let kernels: Vec<Kernel> = (0..program.steps.len()).map(|i| shape.kernel(program, i)).collect();
+    let scratch: Vec<usize> = kernels.iter().map(Kernel::scratch_len).collect();
     let steps = program.steps.len();
-    let live: Vec<usize> = (0..steps).map(|i| lives.bytes_at(program, i + 1) + scratch(i)).collect();
-    let ends = [0, steps + 1].map(|t| lives.bytes_at(program, t)).into_iter().max().unwrap_or(0);
-    let without = (0..steps).map(|i| live[i] - scratch(i)).max().unwrap_or(0);
+    let without: Vec<usize> = (0..steps).map(|i| lives.bytes_at(i + 1)).collect();
+    let live: Vec<usize> = without.iter().zip(&scratch).map(|(bytes, scratch)| bytes + scratch).collect();
+    let ends = [0, steps + 1].map(|t| lives.bytes_at(t)).into_iter().max().unwrap_or(0);
     let peak = live.iter().copied().max().unwrap_or(0);
-    let Lives { lives, overlays, .. } = lives;
-    let planned = |s: &Step| PlannedStep {
+    let placement = place::place(program, shape, &lives, &scratch, peak.max(ends));
+    let Lives { lives, overlays, sizes, .. } = lives;
+    let planned = |(s, &scratch): (&Step, &usize)| PlannedStep {
         layer: s.layer.clone(),
         kernel: s.kernel.function(),
-        scratch: s.kernel.scratch_len(),
+        scratch,
     };
     Plan {
         name: program.name.clone(),
-        buffers: program.buffers.iter().map(|b| (b.name.clone(), b.size())).collect(),
-        steps: program.steps.iter().map(planned).collect(),
+        buffers: program.buffers.iter().map(|b| b.name.clone()).zip(sizes).collect(),
+        steps: program.steps.iter().zip(&scratch).map(planned).collect(),
         order_exact: false,
         arena_len: placement.arena,
         placement,
         lives,
         overlays,
-        lower_bound: without.max(ends),
+        lower_bound: without.into_iter().max().unwrap_or(0).max(ends),
         lower_bound_with_scratch: peak.max(ends),
         peak_step: live.iter().position(|&b| b == peak).unwrap_or(0),
-        scratch_max: (0..steps).map(scratch).max().unwrap_or(0),
+        scratch_max: scratch.into_iter().max().unwrap_or(0),
         live,
     }
 }

@@ -99,7 +99,7 @@ impl<'a> Search<'a> {
     /// Bytes that an output shares with the input that dies under it.
     fn overlaid(&self, done: &Done, next: usize) -> usize {
         let step = &self.program.steps[next];
-        let Some((from, to)) = may_overlay(step) else { return 0 };
+        let Some((from, to)) = may_overlay(step, &step.kernel) else { return 0 };
         let last = |b: usize| !self.outputs[b] && self.users[b].iter().all(|&u| u == next || has(done, u));
         let first = self.users[to.0].iter().all(|&u| u == next || !has(done, u)) && !self.inputs[to.0];
         if last(from.0) && first {

@@ -2,64 +2,75 @@
 //! how well that goes, so several are tried, then those things that reach the top are moved to the front.
 
 use super::live::{Life, Lives};
-use crate::program::{Placement, Program};
+use crate::program::{Placement, Program, Shape};
 
-/// Buffers in one place, or one step's scratch. All members start at the same offset.
+/// A part of a thing: where it begins in it, its bytes, and when they are needed.
+struct Member {
+    begin: usize,
+    size: usize,
+    life: Life,
+}
+
+/// Buffers that overlays tie together, or one step's scratch.
 struct Thing {
-    members: Vec<(usize, Life)>,
+    members: Vec<Member>,
     align: usize,
 }
 
 impl Thing {
     fn size(&self) -> usize {
-        self.members.iter().map(|m| m.0).max().unwrap_or(0)
+        self.members.iter().map(|m| m.begin + m.size).max().unwrap_or(0)
     }
 
     fn first(&self) -> usize {
-        self.members.iter().map(|m| m.1.first).min().unwrap_or(0)
+        self.members.iter().map(|m| m.life.first).min().unwrap_or(0)
     }
 
     fn last(&self) -> usize {
-        self.members.iter().map(|m| m.1.last).max().unwrap_or(0)
+        self.members.iter().map(|m| m.life.last).max().unwrap_or(0)
     }
 
-    /// The range of own offsets, start to end, that collide with `other` at offset `at`.
-    fn collisions(&self, other: &Thing, at: usize) -> Option<(usize, usize)> {
-        let mut range: Option<(usize, usize)> = None;
-        for (size, life) in &self.members {
-            for (other_size, other_life) in &other.members {
-                if life.meets(other_life) && *size > 0 && *other_size > 0 {
-                    let (low, high) = (at.saturating_sub(size - 1), at + other_size);
-                    range = Some(range.map_or((low, high), |r| (r.0.min(low), r.1.max(high))));
+    /// The ranges of own offsets, start to end, that collide with `other` at offset `at`.
+    fn collisions(&self, other: &Thing, at: usize, taken: &mut Vec<(usize, usize)>) {
+        for own in &self.members {
+            for other in &other.members {
+                let high = (at + other.begin + other.size).saturating_sub(own.begin);
+                if own.life.meets(&other.life) && own.size > 0 && other.size > 0 && high > 0 {
+                    taken.push(((at + other.begin).saturating_sub(own.begin + own.size - 1), high));
                 }
             }
         }
-        range
     }
 }
 
 /// How often things at the top are moved to the front.
 const ROUNDS: usize = 300;
 
-pub(super) fn place(program: &Program, lives: &Lives) -> Placement {
-    let (things, thing_of) = things(program, lives);
-    let bound = lower_bound(&things, program.steps.len() + 2);
+/// Places everything; `scratch` are the bytes of each step's, and no placement is smaller than `bound`.
+pub(super) fn place(
+    program: &Program,
+    shape: Shape,
+    lives: &Lives,
+    scratch: &[usize],
+    bound: usize,
+) -> Placement {
+    let (things, begins) = things(program, lives, scratch);
     let mut best: Option<(usize, Vec<usize>)> = None;
     for order in orders(&things) {
         improve(&things, order, bound, &mut best);
     }
     let (arena, offsets) = best.unwrap_or_default();
-    let buffers = thing_of.iter().map(|&t| offsets[t]).collect();
+    let buffers = begins.iter().map(|&(thing, begin)| offsets[thing] + begin).collect();
     let scratch_from = things.len() - program.steps.len();
     let scratch = (0..program.steps.len()).map(|i| offsets[scratch_from + i]).collect();
-    Placement { buffers, scratch, arena: arena.next_multiple_of(16) }
+    Placement { buffers, scratch, arena: arena.next_multiple_of(16), shape }
 }
 
-/// All things, and the thing of each buffer. Scratch areas are the last ones, one a step.
-fn things(program: &Program, lives: &Lives) -> (Vec<Thing>, Vec<usize>) {
+/// All things, and of each buffer its thing and where it begins there. Scratch areas are the last things, one a step.
+fn things(program: &Program, lives: &Lives, scratch: &[usize]) -> (Vec<Thing>, Vec<(usize, usize)>) {
     let mut things: Vec<Thing> = vec![];
     let mut of_group = vec![usize::MAX; program.buffers.len()];
-    let mut thing_of = vec![];
+    let mut begins = vec![];
     for (i, buffer) in program.buffers.iter().enumerate() {
         let group = lives.group[i];
         if of_group[group] == usize::MAX {
@@ -67,31 +78,25 @@ fn things(program: &Program, lives: &Lives) -> (Vec<Thing>, Vec<usize>) {
             things.push(Thing { members: vec![], align: 4 });
         }
         let index = of_group[group];
-        thing_of.push(index);
+        let members = (0..program.buffers.len()).filter(|&b| lives.group[b] == group);
+        let lowest = members.map(|b| lives.begin[b]).min().unwrap_or(0);
+        let begin = (lives.begin[i] - lowest) as usize;
+        begins.push((index, begin));
         let port = program.inputs.iter().chain(&program.outputs).any(|p| p.buffer.0 == i);
         let thing = &mut things[index];
         thing.align = thing.align.max(if port { 16 } else { buffer.elem.size() });
         // A buffer that nothing uses has no life and needs no room.
         let life = lives.lives[i];
         if life.first <= life.last {
-            thing.members.push((buffer.size(), life));
+            thing.members.push(Member { begin, size: lives.sizes[i], life });
         }
     }
     for (i, step) in program.steps.iter().enumerate() {
         let life = Life { first: i + 1, last: i + 1 };
         let align = step.kernel.scratch_align();
-        things.push(Thing { members: vec![(step.kernel.scratch_len(), life)], align });
+        things.push(Thing { members: vec![Member { begin: 0, size: scratch[i], life }], align });
     }
-    (things, thing_of)
-}
-
-fn lower_bound(things: &[Thing], times: usize) -> usize {
-    let at = |t: usize| {
-        let need =
-            |thing: &Thing| thing.members.iter().filter(|m| m.1.covers(t)).map(|m| m.0).max().unwrap_or(0);
-        things.iter().map(need).sum::<usize>()
-    };
-    (0..times).map(at).max().unwrap_or(0)
+    (things, begins)
 }
 
 fn orders(things: &[Thing]) -> Vec<Vec<usize>> {
@@ -141,8 +146,8 @@ fn greedy(things: &[Thing], order: &[usize]) -> (usize, Vec<usize>) {
         if thing.size() == 0 {
             continue;
         }
-        let mut taken: Vec<(usize, usize)> =
-            order[..done].iter().filter_map(|&j| thing.collisions(&things[j], offsets[j])).collect();
+        let mut taken: Vec<(usize, usize)> = vec![];
+        order[..done].iter().for_each(|&j| thing.collisions(&things[j], offsets[j], &mut taken));
         taken.sort_unstable();
         let mut at = 0usize;
         for (low, high) in taken {

@@ -163,10 +163,10 @@ fn no_order_needs_less_than_the_one_that_is_found() {
         let peak = |steps: &[usize]| {
             let candidate = Order { steps: steps.to_vec(), peak: 0, exact: false };
             let candidate = reordered(program.clone(), &candidate);
-            let lives = live::lives(&candidate);
+            let lives = live::lives(&candidate, &Shape::default());
             let scratch =
                 |t: usize| candidate.steps.get(t.wrapping_sub(1)).map_or(0, |s| s.kernel.scratch_len());
-            (0..steps.len() + 2).map(|t| lives.bytes_at(&candidate, t) + scratch(t)).max().unwrap_or(0)
+            (0..steps.len() + 2).map(|t| lives.bytes_at(t) + scratch(t)).max().unwrap_or(0)
         };
         let orders = all_orders(&program);
         let best = orders.iter().map(|o| peak(o)).min().unwrap();

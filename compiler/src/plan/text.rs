@@ -2,6 +2,7 @@
 
 use super::{Plan, PlannedStep};
 use crate::json::Json;
+use crate::program::{BufferId, Form};
 use std::fmt;
 
 impl fmt::Display for Plan {
@@ -24,10 +25,17 @@ impl fmt::Display for Plan {
                 true => write!(f, "live {}..={}", life.first, life.last)?,
                 false => write!(f, "unused")?,
             }
+            if let Some(form) = self.ring(i) {
+                write!(f, ", {} of {} rows", form.ring, form.height)?;
+            }
             match self.over(i) {
                 Some(from) => writeln!(f, " over b{from}")?,
                 None => writeln!(f)?,
             }
+        }
+        for stream in &self.placement.shape.streams {
+            let (first, last) = (stream.first, stream.steps().end - 1);
+            writeln!(f, "stream of steps {first} to {last}, {} ticks", stream.ticks)?;
         }
         self.steps.iter().enumerate().try_for_each(|(i, step)| self.step(f, i, step))
     }
@@ -56,6 +64,7 @@ impl Plan {
                 ("first", if used { life.first.into() } else { Json::Null }),
                 ("last", if used { life.last.into() } else { Json::Null }),
                 ("over", self.over(i).map_or(Json::Null, Json::from)),
+                ("ring", self.ring(i).map_or(Json::Null, |form| form.ring.into())),
             ])
         });
         let steps = self.steps.iter().enumerate().map(|(i, step)| {
@@ -68,6 +77,13 @@ impl Plan {
                 ("scratch", step.scratch.into()),
             ])
         });
+        let streams = self.placement.shape.streams.iter().map(|stream| {
+            Json::Object(vec![
+                ("first", stream.first.into()),
+                ("last", (stream.steps().end - 1).into()),
+                ("ticks", stream.ticks.into()),
+            ])
+        });
         Json::Object(vec![
             ("name", (&self.name).into()),
             ("arena", self.arena_len.into()),
@@ -78,7 +94,13 @@ impl Plan {
             ("scratch_max", self.scratch_max.into()),
             ("buffers", buffers.collect()),
             ("steps", steps.collect()),
+            ("streams", streams.collect()),
         ])
+    }
+
+    /// The form of a buffer that holds some of its rows.
+    fn ring(&self, index: usize) -> Option<&Form> {
+        self.placement.shape.form(BufferId(index)).filter(|form| form.ring < form.height)
     }
 
     /// The buffer over which buffer `index` lies.

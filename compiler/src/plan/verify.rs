@@ -1,17 +1,22 @@
-//! Checks a plan by simulation, without looking at lives: every byte of the arena knows the buffer that wrote it last,
-//! and every read must find its own buffer there.
+//! Checks a plan by simulation, without looking at lives: every byte of the arena knows the buffer that wrote it last, and of
+//! a buffer that lies row by row also which row, and every read must find its own there.
 
 use super::Plan;
-use crate::kernels::Overlay;
-use crate::program::{Placement, Program};
+use crate::kernels::{Kernel, Overlay};
+use crate::program::{BufferId, Placement, Program};
 use kiln_runtime_core::Image;
+use std::collections::BTreeSet;
+use std::ops::Range;
 
-const NOBODY: u32 = u32::MAX;
+const NOBODY: u64 = u64::MAX;
 
-struct Arena {
-    owner: Vec<u32>,
-    /// The last step (plus 1) that reads each byte.
+struct Arena<'a> {
+    program: &'a Program,
+    placement: &'a Placement,
+    owner: Vec<u64>,
+    /// The last event that reads each byte.
     read: Vec<u32>,
+    event: u32,
 }
 
 /// Checks that the program computes in this placement what it computes without reuse.
@@ -20,7 +25,8 @@ struct Arena {
 /// A sentence that names the step and the buffer; a bug of the planner.
 pub fn verify(program: &Program, plan: &Plan) -> Result<(), String> {
     let placement = &plan.placement;
-    let mut arena = Arena { owner: vec![NOBODY; placement.arena], read: vec![0; placement.arena] };
+    let (owner, read) = (vec![NOBODY; placement.arena], vec![0; placement.arena]);
+    let mut arena = Arena { program, placement, owner, read, event: 0 };
     for port in &program.inputs {
         let at = placement.buffers[port.buffer.0];
         let size = program.buffers[port.buffer.0].size();
@@ -28,17 +34,34 @@ pub fn verify(program: &Program, plan: &Plan) -> Result<(), String> {
         if bytes.iter().any(|&o| o != NOBODY) {
             return Err(format!("input `{}` overlaps another input", port.name));
         }
-        bytes.fill(port.buffer.0 as u32);
+        bytes.fill(tag(port.buffer, None));
     }
-    for index in 0..program.steps.len() {
-        let layer = &program.steps[index].layer;
-        arena.step(program, placement, index).map_err(|e| format!("step {index} `{layer}`: {e}"))?;
+    let mut index = 0;
+    while index < program.steps.len() {
+        let named = |i: usize| move |e| format!("step {i} `{}`: {e}", program.steps[i].layer);
+        match placement.shape.stream(index) {
+            Some(stream) => {
+                for (tick, step) in stream.calls() {
+                    arena.call(step, stream.rows_at(step, tick)).map_err(named(step))?;
+                }
+                let unfinished =
+                    |&i: &usize| stream.rows_at(i, stream.ticks).start != placement.kernel(program, i).rows();
+                if let Some(step) = stream.steps().find(unfinished) {
+                    return Err(named(step)("not all rows are computed".to_owned()));
+                }
+                index = stream.steps().end;
+            }
+            None => {
+                arena.step(index).map_err(named(index))?;
+                index += 1;
+            }
+        }
     }
     for port in &program.outputs {
         let at = placement.buffers[port.buffer.0];
         let size = program.buffers[port.buffer.0].size();
         let bytes = arena.owner.get(at..at + size).ok_or_else(|| outside(&port.name))?;
-        if bytes.iter().any(|&o| o != port.buffer.0 as u32) {
+        if bytes.iter().any(|&o| o != tag(port.buffer, None)) {
             return Err(format!("output `{}` is overwritten", port.name));
         }
     }
@@ -49,53 +72,137 @@ fn outside(name: &str) -> String {
     format!("`{name}` lies outside of the arena")
 }
 
-impl Arena {
-    fn step(&mut self, program: &Program, placement: &Placement, index: usize) -> Result<(), String> {
-        let step = &program.steps[index];
-        let kernel = placement.kernel(program, index);
-        kernel.check(&program.tables(step), placement.arena)?;
-        let stamp = index as u32 + 1;
+/// What a byte of a buffer, or of a row of it, is known by.
+fn tag(buffer: BufferId, row: Option<usize>) -> u64 {
+    (buffer.0 as u64) << 32 | row.map_or(0, |row| row as u64 + 1)
+}
+
+fn buffer_of(tag: u64) -> Option<BufferId> {
+    (tag != NOBODY).then_some(BufferId((tag >> 32) as usize))
+}
+
+impl Arena<'_> {
+    /// A step that runs as a whole. Where its output lies over an input, and not from the same start on, it runs by rows: as
+    /// many of them at once, each time, as its kernel may take.
+    fn step(&mut self, index: usize) -> Result<(), String> {
+        let kernel = self.placement.kernel(self.program, index);
         let (reads, writes) = (kernel.reads(), kernel.writes());
-        for ((image, buffer), elem) in reads.iter().zip(&step.reads).zip(kernel.read_elems()) {
-            let Some(buffer) = buffer else { continue };
-            let name = &program.buffers[buffer.0].name;
-            elements(image, elem.size(), &mut |byte| {
+        let over = match kernel.overlay() {
+            Overlay::No => false,
+            Overlay::Elements => reads.first() == writes.first(),
+            Overlay::Start => true,
+        };
+        let bytes = |image: &Image, size: usize| image.offset * size..image.end() * size;
+        let meets = reads.iter().zip(kernel.read_elems()).any(|(read, elem)| {
+            let (a, b) = (bytes(read, elem.size()), bytes(&writes[0], kernel.write_elems()[0].size()));
+            a.start < b.end && b.start < a.end
+        });
+        if over || !meets || kernel.window().is_none() {
+            self.event += 1;
+            self.check(index, &kernel)?;
+            self.read_all(index, &kernel)?;
+            self.write(index, &kernel, 0..kernel.rows(), over)?;
+            return self.scratch(index, &kernel);
+        }
+        self.check(index, &kernel)?;
+        for y in 0..kernel.rows() {
+            self.event += 1;
+            self.read_for(index, &kernel, (y + 1).saturating_sub(kernel.rows_at_once())..y + 1)?;
+            self.write(index, &kernel, y..y + 1, false)?;
+        }
+        self.scratch(index, &kernel)
+    }
+
+    /// One call of a step in a stream.
+    fn call(&mut self, index: usize, rows: Range<usize>) -> Result<(), String> {
+        let kernel = self.placement.kernel(self.program, index);
+        self.event += 1;
+        self.check(index, &kernel)?;
+        self.read_for(index, &kernel, rows.clone())?;
+        self.write(index, &kernel, rows, false)?;
+        self.scratch(index, &kernel)
+    }
+
+    fn check(&self, index: usize, kernel: &Kernel) -> Result<(), String> {
+        Ok(kernel.check(&self.program.tables(&self.program.steps[index]), self.placement.arena)?)
+    }
+
+    fn read_all(&mut self, index: usize, kernel: &Kernel) -> Result<(), String> {
+        for (operand, image) in kernel.reads().iter().enumerate() {
+            self.read_rows(index, kernel, operand, 0..image.height)?;
+        }
+        Ok(())
+    }
+
+    /// Reads what output rows need.
+    fn read_for(&mut self, index: usize, kernel: &Kernel, rows: Range<usize>) -> Result<(), String> {
+        let Some(window) = kernel.window() else { return Err("it cannot run by rows".to_owned()) };
+        for (operand, image) in kernel.reads().iter().enumerate() {
+            let taps = rows.clone().flat_map(|y| (0..window.height).map(move |ky| (y, ky)));
+            let needed: BTreeSet<usize> =
+                taps.filter_map(|(y, ky)| window.input_row(y, ky, image.height)).collect();
+            for row in needed {
+                self.read_rows(index, kernel, operand, row..row + 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_rows(
+        &mut self,
+        index: usize,
+        kernel: &Kernel,
+        operand: usize,
+        rows: Range<usize>,
+    ) -> Result<(), String> {
+        let (image, size) = (kernel.reads()[operand], kernel.read_elems()[operand].size());
+        let Some(buffer) = self.program.steps[index].reads[operand] else { return Ok(()) };
+        let name = &self.program.buffers[buffer.0].name;
+        let formed = self.placement.shape.form(buffer).is_some();
+        for y in rows {
+            let expected = tag(buffer, formed.then_some(y));
+            row(&image, size, y, &mut |byte| {
                 let owner = self.owner.get(byte).ok_or_else(|| outside(name))?;
-                self.read[byte] = stamp;
-                if *owner == buffer.0 as u32 {
+                self.read[byte] = self.event;
+                if *owner == expected {
                     Ok(())
                 } else {
-                    Err(format!("`{name}` is lost at byte {byte}"))
+                    Err(format!("row {y} of `{name}` is lost at byte {byte}"))
                 }
             })?;
         }
-        for ((image, buffer), elem) in writes.iter().zip(&step.writes).zip(kernel.write_elems()) {
-            // The kernel says so of these images.
-            let over = match kernel.overlay() {
-                Overlay::No => false,
-                Overlay::Elements => reads.first() == Some(image),
-                Overlay::Start => true,
-            };
+        Ok(())
+    }
+
+    /// Writes output rows, not over what the same event reads, unless the kernel says that it may.
+    fn write(&mut self, index: usize, kernel: &Kernel, rows: Range<usize>, over: bool) -> Result<(), String> {
+        let step = &self.program.steps[index];
+        for ((image, buffer), elem) in kernel.writes().iter().zip(&step.writes).zip(kernel.write_elems()) {
             let inner = step.reads.contains(&Some(*buffer));
-            let name = &program.buffers[buffer.0].name;
-            elements(image, elem.size(), &mut |byte| {
-                let owner = self.owner.get_mut(byte).ok_or_else(|| outside(name))?;
-                if self.read[byte] == stamp && !over && !inner {
-                    return Err(format!("`{name}` is written over an input at byte {byte}"));
-                }
-                *owner = buffer.0 as u32;
-                Ok(())
-            })?;
+            let name = &self.program.buffers[buffer.0].name;
+            let formed = self.placement.shape.form(*buffer).is_some();
+            for y in rows.clone() {
+                row(image, elem.size(), y, &mut |byte| {
+                    let owner = self.owner.get_mut(byte).ok_or_else(|| outside(name))?;
+                    if self.read[byte] == self.event && !over && !inner {
+                        return Err(format!("`{name}` is written over an input at byte {byte}"));
+                    }
+                    *owner = tag(*buffer, formed.then_some(y));
+                    Ok(())
+                })?;
+            }
         }
-        self.scratch(program, index, placement.scratch[index], kernel.scratch_len())
+        Ok(())
     }
 
     /// Scratch is apart from what the step reads and writes, and destroys what lies there.
-    fn scratch(&mut self, program: &Program, index: usize, at: usize, len: usize) -> Result<(), String> {
-        let step = &program.steps[index];
-        for byte in at..at + len {
+    fn scratch(&mut self, index: usize, kernel: &Kernel) -> Result<(), String> {
+        let step = &self.program.steps[index];
+        let at = self.placement.scratch[index];
+        for byte in at..at + kernel.scratch_len() {
             let owner = self.owner.get_mut(byte).ok_or_else(|| outside("scratch"))?;
-            let used = step.writes.iter().chain(step.reads.iter().flatten()).any(|b| *owner == b.0 as u32);
+            let used =
+                buffer_of(*owner).is_some_and(|b| step.writes.contains(&b) || step.reads.contains(&Some(b)));
             if used {
                 return Err(format!("scratch overlaps an operand at byte {byte}"));
             }
@@ -105,18 +212,17 @@ impl Arena {
     }
 }
 
-/// Calls `f` with each byte of each element.
-fn elements(
+/// Calls `f` with each byte of each element of a row.
+fn row(
     image: &Image,
     size: usize,
+    y: usize,
     f: &mut dyn FnMut(usize) -> Result<(), String>,
 ) -> Result<(), String> {
-    for y in 0..image.height {
-        for x in 0..image.width {
-            for c in 0..image.channels {
-                let at = image.at(y, x, c) * size;
-                (at..at + size).try_for_each(&mut *f)?;
-            }
+    for x in 0..image.width {
+        for c in 0..image.channels {
+            let at = image.at(y, x, c) * size;
+            (at..at + size).try_for_each(&mut *f)?;
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Runs a program on the host with the runtime's own kernels.
 
-use super::{Port, Program, Step};
+use super::{Port, Program, Shape, Step};
 use crate::diag::Diagnostic;
 use crate::kernels::{ConstData, Kernel};
 use crate::tensor::Tensor;
@@ -15,6 +15,8 @@ pub struct Placement {
     pub scratch: Vec<usize>,
     /// Bytes of the arena, a multiple of 16.
     pub arena: usize,
+    /// Which steps run interleaved, and what their buffers hold.
+    pub shape: Shape,
 }
 
 impl Placement {
@@ -28,13 +30,13 @@ impl Placement {
         };
         let buffers = program.buffers.iter().map(|b| place(b.size())).collect();
         let scratch = program.steps.iter().map(|s| place(s.kernel.scratch_len())).collect();
-        Placement { buffers, scratch, arena: end }
+        Placement { buffers, scratch, arena: end, shape: Shape::default() }
     }
 
     /// The kernel of step `index` with absolute offsets.
     pub fn kernel(&self, program: &Program, index: usize) -> Kernel {
         let step = &program.steps[index];
-        let mut kernel = step.kernel.clone();
+        let mut kernel = self.shape.kernel(program, index);
         let (read_elems, write_elems) = (kernel.read_elems(), kernel.write_elems());
         let places = kernel.places();
         for ((image, buffer), elem) in places.reads.into_iter().zip(&step.reads).zip(read_elems) {
@@ -95,7 +97,7 @@ impl<'a> Executor<'a> {
         }
     }
 
-    /// Computes the outputs. `observe` sees each step after it ran, with the memory.
+    /// Computes the outputs. `observe` sees each step after it ran, or the stream that it belongs to, with the memory.
     ///
     /// # Errors
     /// `E0601`, `E0602` when the number, types or shapes of the inputs differ from the program's.
@@ -110,9 +112,23 @@ impl<'a> Executor<'a> {
             let bytes = tensor.bytes();
             view_mut::<u8>(&mut self.mem)[at..at + bytes.len()].copy_from_slice(bytes);
         }
-        for ((kernel, tables), step) in self.calls.iter().zip(&self.program.steps) {
-            kernel.run(&mut self.mem, tables);
-            observe(step, &self.mem);
+        let mut index = 0;
+        while index < self.calls.len() {
+            let steps = match self.placement.shape.stream(index) {
+                Some(stream) => {
+                    for (tick, step) in stream.calls() {
+                        let (kernel, tables) = &self.calls[step];
+                        kernel.run(&mut self.mem, tables, stream.rows_at(step, tick));
+                    }
+                    stream.steps()
+                }
+                None => {
+                    self.step(index);
+                    index..index + 1
+                }
+            };
+            index = steps.end;
+            self.program.steps[steps].iter().for_each(|step| observe(step, &self.mem));
         }
         let bytes = view::<u8>(&self.mem);
         let output = |port: &Port| {
@@ -126,7 +142,7 @@ impl<'a> Executor<'a> {
     /// Runs one step again, on what memory holds.
     pub fn step(&mut self, index: usize) {
         let (kernel, tables) = &self.calls[index];
-        kernel.run(&mut self.mem, tables);
+        kernel.run(&mut self.mem, tables, 0..kernel.rows());
     }
 
     /// What memory holds.

@@ -2,11 +2,13 @@
 //! what the interpreter here does, call for call.
 
 mod interpret;
+mod shape;
 mod text;
 mod verify;
 mod view;
 
 pub use interpret::{Executor, Placement, run, run_placed};
+pub use shape::{Form, Shape, Stream};
 pub use verify::verify;
 pub use view::{View, image, merge_axes};
 

@@ -111,6 +111,11 @@ impl Conv2dI8Dsp {
         Ring { rows, words, columns, reach, depth, phase, runs, run, taps, one_run }
     }
 
+    /// Output rows that a call computes in any order among each other: tiles over several rows belong to a few of them.
+    pub const fn rows_at_once(&self) -> usize {
+        if self.ring().one_run { 8 } else { 1 }
+    }
+
     /// Bytes of scratch.
     pub const fn scratch_len(&self) -> usize {
         let ring = self.ring();

@@ -34,6 +34,11 @@ impl PointwiseConv2dI8Dsp {
         flat(&self.input) && flat(&self.output)
     }
 
+    /// Output rows that a call computes in any order among each other: tiles over several rows belong to a few of them.
+    pub const fn rows_at_once(&self) -> usize {
+        if self.one_run() { 8 } else { 1 }
+    }
+
     /// Words of weights for a pair of output channels.
     const fn words(&self) -> usize {
         self.input.channels.div_ceil(2)
