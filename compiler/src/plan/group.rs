@@ -9,6 +9,7 @@ use super::live::{self, Life};
 use super::stream::Streams;
 use crate::kernels::Kernel;
 use crate::program::{BufferId, Form, Program, Shape};
+use kiln_runtime_core::Family;
 use std::ops::Range;
 
 /// Instructions that streams may add, as a share of all.
@@ -16,7 +17,7 @@ const MOST_MORE: f64 = 0.03;
 /// Longest group.
 const MOST_STEPS: usize = 24;
 /// Rows a tick that are tried.
-const PACES: [usize; 3] = [1, 2, 4];
+const PACES: [usize; 4] = [1, 2, 4, 8];
 
 /// A range of steps, what it needs and what it costs.
 struct Segment {
@@ -163,7 +164,17 @@ fn cut(segments: &[Segment], steps: usize, limit: usize) -> Option<(Vec<usize>, 
 /// A rough estimate of a step's instructions.
 fn instructions(kernel: &Kernel) -> f64 {
     let outputs: usize = kernel.writes().iter().map(|i| i.elements()).sum();
-    1.3 * kernel.macs() as f64 + 5.0 * outputs as f64
+    // Of a multiply-accumulate, as measured in `runtime-core/docs/kernels.md`.
+    let one = match kernel {
+        Kernel::DepthwiseConv2dI8Dsp(_) => 1.9,
+        Kernel::DepthwiseConv2dI8Mve(_) => 1.0,
+        _ => match kernel.family() {
+            Family::Dsp => 0.95,
+            Family::Mve => 0.25,
+            _ => 8.0,
+        },
+    };
+    one * kernel.macs() as f64 + 2.0 * outputs as f64
 }
 
 /// Instructions that a step of a stream takes more than the step as a whole: the calls, and what each of them copies again.
@@ -189,16 +200,16 @@ fn more(program: &Program, shape: &Shape, index: usize) -> f64 {
     let by_rows = ticks > 0 || program.steps[index].writes.iter().any(|b| shape.form(*b).is_some());
     let waste = if by_rows { tiles as f64 / flat.max(1) as f64 - 1.0 } else { 0.0 };
     let waste = waste * 1.1 * kernel.macs() as f64;
+    let channels = output.channels as f64;
     let copies = match kernel {
-        Kernel::Conv2dI8Dsp(_) | Kernel::Conv2dI8Mve(_) if input.channels == 1 => {
-            calls * values * 3.5 + waste
-        }
-        Kernel::Conv2dI8Dsp(_) | Kernel::Conv2dI8Mve(_) => calls * values * 5.5 + waste,
+        Kernel::Conv2dI8Dsp(_) if input.channels == 1 => calls * values * 3.5 + waste,
+        Kernel::Conv2dI8Dsp(_) => calls * values * 6.5 + waste,
         Kernel::PointwiseConv2dI8Dsp(_) => waste,
-        Kernel::DepthwiseConv2dI8Dsp(_) | Kernel::DepthwiseConv2dI8Mve(_) => {
-            calls * (values * 1.2 + (230 + 20 * again) as f64 * output.channels as f64)
-        }
-        _ => calls * 10.0 * output.channels as f64,
+        Kernel::DepthwiseConv2dI8Dsp(_) => calls * (values * 1.2 + (230 + 20 * again) as f64 * channels),
+        Kernel::Conv2dI8Mve(_) => calls * (values * 2.0 + 200.0),
+        Kernel::PointwiseConv2dI8Mve(_) => calls * 100.0,
+        Kernel::DepthwiseConv2dI8Mve(_) => calls * (values * 0.5 + (200 + 20 * again) as f64 * channels),
+        _ => calls * 10.0 * channels,
     };
     copies + 100.0 * ticks as f64 + 150.0 * calls
 }

@@ -5,7 +5,8 @@
 //! exactly, and visits few states where a graph has few branches.
 
 use super::live::may_overlay;
-use crate::program::{Program, Step};
+use super::overlap;
+use crate::program::{BufferId, Program, Shape, Step};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
@@ -57,6 +58,8 @@ struct Search<'a> {
     inputs: Vec<bool>,
     /// Buffers that are read after the last one.
     outputs: Vec<bool>,
+    /// For each step, its input and output that may share bytes, and how many; the first pair that may goes.
+    over: Vec<Vec<(BufferId, BufferId, usize)>>,
 }
 
 impl<'a> Search<'a> {
@@ -78,7 +81,8 @@ impl<'a> Search<'a> {
             touched.dedup();
             touched.into_iter().for_each(|b| users[b].push(i));
         }
-        Search { program, before, users, inputs, outputs }
+        let over = program.steps.iter().enumerate().map(|(i, step)| over(program, step, i)).collect();
+        Search { program, before, users, inputs, outputs, over }
     }
 
     /// Bytes that are needed while `next` runs behind `done`, its scratch counted.
@@ -98,15 +102,12 @@ impl<'a> Search<'a> {
 
     /// Bytes that an output shares with the input that dies under it.
     fn overlaid(&self, done: &Done, next: usize) -> usize {
-        let step = &self.program.steps[next];
-        let Some((from, to)) = may_overlay(step, &step.kernel) else { return 0 };
         let last = |b: usize| !self.outputs[b] && self.users[b].iter().all(|&u| u == next || has(done, u));
-        let first = self.users[to.0].iter().all(|&u| u == next || !has(done, u)) && !self.inputs[to.0];
-        if last(from.0) && first {
-            self.program.buffers[from.0].size().min(self.program.buffers[to.0].size())
-        } else {
-            0
-        }
+        let first = |to: &BufferId| {
+            self.users[to.0].iter().all(|&u| u == next || !has(done, u)) && !self.inputs[to.0]
+        };
+        let found = self.over[next].iter().find(|(from, to, _)| last(from.0) && first(to));
+        found.map_or(0, |(_, _, bytes)| *bytes)
     }
 
     /// The peak of an order.
@@ -170,6 +171,22 @@ impl<'a> Search<'a> {
         // Nothing is better than the limit.
         Some(Order { steps: vec![], peak: limit, exact: true })
     }
+}
+
+/// The pairs of a step, as the plan chooses among them: that from the same start first, then those that share most.
+fn over(program: &Program, step: &Step, index: usize) -> Vec<(BufferId, BufferId, usize)> {
+    let size = |buffer: BufferId| program.buffers[buffer.0].size();
+    let exact = may_overlay(step, &step.kernel).map(|(from, to)| (from, to, size(from).min(size(to))));
+    let shape = Shape::default();
+    let pair = |from: BufferId, to: BufferId| {
+        let shift = overlap::shift(program, &shape, &(index..index + 1), (from, to))?;
+        Some((from, to, size(to).saturating_sub(shift).min(size(from))))
+    };
+    let reads = step.reads.iter().flatten();
+    let pairs = reads.flat_map(|from| step.writes.iter().filter_map(|to| pair(*from, *to)));
+    let mut pairs: Vec<_> = pairs.filter(|(from, to, bytes)| from != to && *bytes > 0).collect();
+    pairs.sort_by_key(|pair| std::cmp::Reverse(pair.2));
+    exact.into_iter().chain(pairs).collect()
 }
 
 fn path(found: &HashMap<Done, (usize, Option<usize>)>, mut done: Done) -> Vec<usize> {

@@ -40,7 +40,7 @@ pub(super) fn best(program: &Program, shape: &Shape, lives: &[Life], steps: Rang
 }
 
 /// Bytes by which `to` must begin before `from`; none where rows do not follow each other.
-fn shift(
+pub(super) fn shift(
     program: &Program,
     shape: &Shape,
     steps: &Range<usize>,

@@ -212,12 +212,12 @@ fn the_plan_as_text() {
     program.outputs = vec![port(&program, output)];
     let plan = plan(&program);
     insta::assert_snapshot!(plan.to_string(), @r"
-    plan two: 80 bytes, lower bound 56 (54 without scratch), peak at step 0 `layer0`, scratch up to 2
-    b0 x: 48..66 live 0..=1
-    b1 m: 0..36 live 1..=2
+    plan two: 64 bytes, lower bound 52 (50 without scratch), peak at step 0 `layer0`, scratch up to 2
+    b0 x: 32..50 live 0..=1
+    b1 m: 0..36 live 1..=2 over b0
     b2 y: 0..36 live 2..=3 over b1
-    step 0 layer0 (conv2d_i8): 56 bytes in b0 b1, scratch 36..38
+    step 0 layer0 (conv2d_i8): 52 bytes in b0 b1, scratch 52..54
     step 1 layer1 (flip_sign): 36 bytes in b1 b2
     ");
-    assert!(plan.to_json().to_string().contains("\"lower_bound\": 54"));
+    assert!(plan.to_json().to_string().contains("\"lower_bound\": 50"));
 }
