@@ -45,7 +45,7 @@ fn every_family_computes_in_its_plan_what_it_computes_without_reuse() {
     let Some(entries) = zoo::entries() else { return };
     let mut streams = 0;
     for entry in &entries {
-        for family in [Family::Dsp, Family::Mve, Family::Plain] {
+        for family in Family::ALL {
             // What does not compile is the business of another test.
             let Ok(artifact) = compiled(entry, family) else { continue };
             let Some(case) = entry.cases().expect("cases").into_iter().next() else { continue };

@@ -28,12 +28,14 @@ impl Kernel {
             Conv2dF32(p) => Some(p.window),
             Conv2dI8Dsp(p) => Some(p.window),
             Conv2dI8Mve(p) => Some(p.window),
-            PointwiseConv2dI8Dsp(_) | PointwiseConv2dI8Mve(_) => Some(ROW),
+            Conv2dI8Scalar(p) => Some(p.window),
+            PointwiseConv2dI8Dsp(_) | PointwiseConv2dI8Mve(_) | PointwiseConv2dI8Scalar(_) => Some(ROW),
             DepthwiseConv2dI8(p) | DepthwiseConv2dI8W4(p) => Some(p.window),
             DepthwiseConv2dI16(p) | DepthwiseConv2dI16Wide(p) | DepthwiseConv2dI16W4(p) => Some(p.window),
             DepthwiseConv2dF32(p) => Some(p.window),
             DepthwiseConv2dI8Dsp(p) => Some(p.window),
             DepthwiseConv2dI8Mve(p) => Some(p.window),
+            DepthwiseConv2dI8Scalar(p) => Some(p.window),
             MaxPoolI8(p) => Some(p.window),
             MaxPoolI16(p) => Some(p.window),
             MaxPoolF32(p) => Some(p.window),
@@ -55,6 +57,9 @@ impl Kernel {
             Kernel::PointwiseConv2dI8Dsp(p) => p.rows_at_once(),
             Kernel::DepthwiseConv2dI8Dsp(p) => p.strip(),
             Kernel::Conv2dI8Mve(p) => p.output.height,
+            Kernel::Conv2dI8Scalar(p) => p.output.height,
+            Kernel::PointwiseConv2dI8Scalar(p) => p.output.height,
+            Kernel::DepthwiseConv2dI8Scalar(p) => p.strip(),
             Kernel::PointwiseConv2dI8Mve(p) => p.output.height,
             Kernel::DepthwiseConv2dI8Mve(p) => p.strip(),
             // Planes without gaps are walked channel by channel.
@@ -69,6 +74,7 @@ impl Kernel {
         match self {
             Kernel::DepthwiseConv2dI8Dsp(p) => p.strip = p.strip.min(rows.max(1)),
             Kernel::DepthwiseConv2dI8Mve(p) => p.strip = p.strip.min(rows.max(1)),
+            Kernel::DepthwiseConv2dI8Scalar(p) => p.strip = p.strip.min(rows.max(1)),
             _ => {}
         }
     }

@@ -171,6 +171,7 @@ fn instructions(kernel: &Kernel) -> f64 {
         _ => match kernel.family() {
             Family::Dsp => 0.95,
             Family::Mve => 0.25,
+            Family::Scalar => 3.0,
             _ => 8.0,
         },
     };
@@ -206,6 +207,9 @@ fn more(program: &Program, shape: &Shape, index: usize) -> f64 {
         Kernel::Conv2dI8Dsp(_) => calls * values * 6.5 + waste,
         Kernel::PointwiseConv2dI8Dsp(_) => waste,
         Kernel::DepthwiseConv2dI8Dsp(_) => calls * (values * 1.2 + (230 + 20 * again) as f64 * channels),
+        Kernel::Conv2dI8Scalar(_) => calls * values * 8.0 + waste,
+        Kernel::PointwiseConv2dI8Scalar(_) => waste,
+        Kernel::DepthwiseConv2dI8Scalar(_) => calls * (values * 3.0 + (300 + 40 * again) as f64 * channels),
         Kernel::Conv2dI8Mve(_) => calls * (values * 2.0 + 200.0),
         Kernel::PointwiseConv2dI8Mve(_) => calls * 100.0,
         Kernel::DepthwiseConv2dI8Mve(_) => calls * (values * 0.5 + (200 + 20 * again) as f64 * channels),
