@@ -36,9 +36,15 @@ fn missing(board: &bench::Board) -> bool {
 
 /// Runs all models in one build, and compares each with the interpreter.
 fn firmware(target: &str, models: &[(Artifact, Vec<Tensor>)]) -> Vec<BenchResult> {
+    firmware_at(target, "3", models)
+}
+
+/// As [`firmware`], at an opt-level.
+fn firmware_at(target: &str, opt_level: &str, models: &[(Artifact, Vec<Tensor>)]) -> Vec<BenchResult> {
+    let options = BenchOptions { opt_level: opt_level.to_owned(), ..BenchOptions::new(target) };
     let all: Vec<BenchModel> =
         models.iter().map(|(artifact, inputs)| BenchModel::new(artifact, inputs)).collect();
-    let results = bench::run(&all, &BenchOptions::new(target)).unwrap_or_else(|e| panic!("{target}: {e}"));
+    let results = bench::run(&all, &options).unwrap_or_else(|e| panic!("{target}: {e}"));
     for ((artifact, inputs), result) in models.iter().zip(&results) {
         let outputs = program::run(&artifact.program, inputs).expect("it runs");
         let host: Vec<Vec<u8>> = outputs.iter().map(|output| output.bytes().to_vec()).collect();
@@ -195,7 +201,7 @@ fn float_layers() -> String {
 }
 
 #[test]
-fn floats_give_the_hosts_bits_on_a_cortex_m4() {
+fn floats_give_the_hosts_bits_on_a_cortex_m4_at_every_opt_level() {
     if missing(&BOARDS[0]) {
         return;
     }
@@ -220,5 +226,7 @@ fn floats_give_the_hosts_bits_on_a_cortex_m4() {
             .collect()
     };
     let models = [(artifact.clone(), inputs(0)), (artifact.clone(), inputs(1000))];
-    firmware(BOARDS[0].target, &models);
+    for opt_level in ["1", "2", "3", "s", "z"] {
+        firmware_at(BOARDS[0].target, opt_level, &models);
+    }
 }

@@ -1,5 +1,6 @@
 //! Max and average pooling. Global pooling and ReduceMean are a window as large as the image.
 
+use crate::hints::rolled;
 use crate::requantize::clamp_float;
 use crate::{Activation, Block, Image, Plain, Window, div_round_half_even, view_mut};
 use core::ops::Range;
@@ -25,20 +26,27 @@ fn pool<T: Plain, A: Copy>(
     finish: impl Fn(A, usize) -> T,
 ) {
     let mem = view_mut::<T>(mem);
+    let step = (window.dilation_w * input.layout.col).max(1);
     for y in rows {
-        for c in 0..output.channels {
-            for x in 0..output.width {
-                let (mut acc, mut taps) = (start, 0);
-                for ky in 0..window.height {
-                    let Some(row) = window.input_row(y, ky, input.height) else { continue };
-                    for kx in 0..window.width {
-                        let Some(col) = window.input_col(x, kx, input.width) else { continue };
-                        acc = fold(acc, mem.get(input.at(row, col, c)).copied().unwrap_or_default());
-                        taps += 1;
+        let inside = window.rows_inside(y, input.height);
+        for x in 0..output.width {
+            let columns = window.columns_inside(x, input.width);
+            let column =
+                (x * window.stride_w + columns.start * window.dilation_w).wrapping_sub(window.pad_left);
+            // Without columns there are no rows either, and no place to look at.
+            let inside = if columns.is_empty() { 0..0 } else { inside.clone() };
+            for c in 0..output.channels {
+                let mut acc = start;
+                for ky in inside.clone() {
+                    let row = (y * window.stride_h + ky * window.dilation_h).wrapping_sub(window.pad_top);
+                    let values = mem.get(input.at(row, column, c)..).unwrap_or(&[]).iter();
+                    for &value in values.step_by(step).take(columns.len()) {
+                        acc = fold(acc, value);
+                        rolled();
                     }
                 }
                 if let Some(to) = mem.get_mut(output.at(y, x, c)) {
-                    *to = finish(acc, taps);
+                    *to = finish(acc, inside.len() * columns.len());
                 }
             }
         }

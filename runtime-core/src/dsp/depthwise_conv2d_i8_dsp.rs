@@ -3,12 +3,13 @@
 //! Every plane is copied into scratch whose borders hold the zero point, a strip of rows at a time. The borders are written
 //! once a strip, and no kernel knows them.
 
+use super::dw_window;
 use super::dw3x3;
 use super::gather::copy_rows;
 use super::outside::{self, Outside};
 use super::tiles::{self, planar};
-use super::words::{even, fill, mac, odd, opaque, rolled, word};
-use crate::{Block, Image, Window, requantize, view_mut};
+use super::words::{fill, rolled, word};
+use crate::{Block, Image, Window, view_mut};
 use core::ops::Range;
 
 /// Tables of an int8 depthwise layer for cores with the DSP extension.
@@ -132,12 +133,17 @@ pub fn depthwise_conv2d_i8_dsp(
         y = end;
         fill(Some(view_mut(scratch)), word([p.input_zero_point; 4]));
         let plane = view_mut(scratch);
+        let mut output = 0;
         for input in 0..p.input.channels {
             strip.copy(&outside, input, plane);
-            for output in input * p.depth_multiplier..(input + 1) * p.depth_multiplier {
+            for _ in 0..p.depth_multiplier {
                 strip.compute(plane, filter, output, &mut outside);
+                output += 1;
+                rolled();
             }
+            rolled();
         }
+        rolled();
     }
     tiles::clamp(&mut outside, &p.output, rows, p.min, p.max);
 }
@@ -211,36 +217,18 @@ impl<'a> Strip<'a> {
         let out = outside.get_mut(at, (self.rows - 1) * output.layout.row + output.width);
         match &mut self.small {
             Some(small) => small.run(plane, (weights, bias, multiplier), out),
-            None => any_window(p, (plane, self.stride), (weights, [bias, multiplier]), out),
-        }
-    }
-}
-
-/// Any kernel: four columns of a kernel row at a time.
-#[inline(never)]
-fn any_window(
-    p: &DepthwiseConv2dI8Dsp,
-    (plane, stride): (&[i8], usize),
-    (weights, [bias, multiplier]): (&[u32], [i32; 2]),
-    out: &mut [i8],
-) {
-    let (w, columns) = (&p.window, p.window.width.next_multiple_of(4));
-    for (i, row) in out.chunks_mut(p.output.layout.row.max(1)).enumerate() {
-        let mut from = i * w.stride_h * stride;
-        for to in row.iter_mut().take(p.output.width) {
-            let (mut acc, mut at, mut weights) = (bias, from, weights.as_chunks::<2>().0.iter());
-            for _ in 0..opaque(w.height) {
-                let row = plane.get(at..).and_then(|row| row.get(..opaque(columns))).unwrap_or(&[]);
-                at += w.dilation_h * stride;
-                for (&bytes, &[a, b]) in row.as_chunks::<4>().0.iter().zip(&mut weights) {
-                    let bytes = word(bytes);
-                    acc = mac(odd(bytes), b, mac(even(bytes), a, acc));
-                    rolled();
-                }
+            None => {
+                let (rows, width, out_row) = (self.rows, output.width, output.layout.row);
+                let plane = dw_window::Plane {
+                    values: plane,
+                    stride: self.stride,
+                    window: &p.window,
+                    rows,
+                    width,
+                    out_row,
+                };
+                dw_window::run(&plane, (weights, bias, multiplier, p.output_zero_point as i32), out);
             }
-            let q = requantize(acc, multiplier, 0).wrapping_add(p.output_zero_point as i32);
-            *to = q.clamp(-128, 127) as i8;
-            from += w.stride_w;
         }
     }
 }

@@ -8,6 +8,7 @@ mod conv2d_i8_dsp;
 mod dense;
 mod depthwise_conv2d_i8_dsp;
 mod dw3x3;
+mod dw_window;
 mod filter_dsp;
 mod fully_connected_i8_dsp;
 mod gather;

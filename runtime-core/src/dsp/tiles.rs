@@ -7,6 +7,7 @@ use crate::Image;
 use core::ops::Range;
 
 /// Whether the pixels of all rows lie one after the other, in each channel.
+#[inline(never)]
 pub(crate) const fn flat(image: &Image) -> bool {
     image.layout.col == 1 && image.layout.row == image.width && image.ring >= image.height
 }
