@@ -16,6 +16,8 @@ use std::ops::Range;
 const MOST_MORE: f64 = 0.03;
 /// Longest group.
 const MOST_STEPS: usize = 24;
+/// Shapes that are planned as a whole.
+const MOST_SHAPES: usize = 12;
 /// Rows a tick that are tried.
 const PACES: [usize; 4] = [1, 2, 4, 8];
 
@@ -29,9 +31,9 @@ struct Segment {
     more: f64,
 }
 
-/// The shape of a program that needs least memory of those that are cheap enough, as far as segments say it; none where no
-/// stream helps.
-pub(super) fn shape(program: &Program) -> Option<Shape> {
+/// Shapes of a program that need little memory and are cheap enough, as far as segments say it, the smallest first; none where
+/// no stream helps. What segments do not see is that overlays tie buffers together, so there are several.
+pub(super) fn shapes(program: &Program) -> Vec<Shape> {
     let segments = segments(program);
     let total: f64 = program.steps.iter().map(|s| instructions(&s.kernel)).sum();
     let mut limits: Vec<usize> = segments.iter().map(|s| s.bytes).collect();
@@ -40,16 +42,32 @@ pub(super) fn shape(program: &Program) -> Option<Shape> {
     let cheap =
         |limit: usize| cut(&segments, program.steps.len(), limit).filter(|c| c.1 <= MOST_MORE * total);
     let lowest = limits.partition_point(|&limit| cheap(limit).is_none());
-    let (chosen, _) = cheap(*limits.get(lowest)?)?;
+    let Some(&least) = limits.get(lowest) else { return vec![] };
+    let mut found: Vec<Vec<usize>> = vec![];
+    for &limit in limits[lowest..].iter().take_while(|&&limit| limit <= least + least / 4) {
+        let Some((chosen, _)) = cheap(limit) else { continue };
+        if found.last() != Some(&chosen) {
+            found.push(chosen);
+        }
+        if found.len() == MOST_SHAPES {
+            break;
+        }
+    }
+    let shapes = found.iter().map(|chosen| joined(program, chosen.iter().map(|&i| &segments[i])));
+    shapes.filter(|shape| !shape.streams.is_empty()).collect()
+}
+
+/// All segments in one shape.
+fn joined<'a>(program: &Program, segments: impl Iterator<Item = &'a Segment>) -> Shape {
     let mut shape = Shape { forms: vec![None; program.buffers.len()], streams: vec![] };
-    for segment in chosen.iter().map(|&i| &segments[i]) {
+    for segment in segments {
         shape.streams.extend(segment.shape.streams.clone());
         // Who writes a buffer says how it lies.
         for to in program.steps[segment.steps.clone()].iter().flat_map(|s| &s.writes) {
             shape.forms[to.0] = segment.shape.forms[to.0];
         }
     }
-    (!shape.streams.is_empty()).then_some(shape)
+    shape
 }
 
 /// All single steps and groups, in the order of their first steps.
@@ -207,7 +225,7 @@ fn more(program: &Program, shape: &Shape, index: usize) -> f64 {
         Kernel::Conv2dI8Dsp(_) => calls * values * 6.5 + waste,
         Kernel::PointwiseConv2dI8Dsp(_) => waste,
         Kernel::DepthwiseConv2dI8Dsp(_) => calls * (values * 1.2 + (230 + 20 * again) as f64 * channels),
-        Kernel::Conv2dI8Scalar(_) => calls * values * 8.0 + waste,
+        Kernel::Conv2dI8Scalar(_) => calls * values * 18.0 + waste,
         Kernel::PointwiseConv2dI8Scalar(_) => waste,
         Kernel::DepthwiseConv2dI8Scalar(_) => calls * (values * 3.0 + (300 + 40 * again) as f64 * channels),
         Kernel::Conv2dI8Mve(_) => calls * (values * 2.0 + 200.0),

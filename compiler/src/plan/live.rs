@@ -52,6 +52,34 @@ pub(super) struct Lives {
 }
 
 impl Lives {
+    /// The same with only those overlays without which more than `bytes` would be needed at some time: what is not tied together
+    /// is easier to place. `scratch` are the bytes of each step's. Also the bytes that no plan goes below: those that tied
+    /// buffers span, or what is needed at least where one of these overlays is given up.
+    pub fn loosened(&self, scratch: &[usize], bytes: usize) -> (Lives, usize) {
+        let without = |o: &Overlay| {
+            let shared = self.sizes[o.to.0].saturating_sub(o.shift).min(self.sizes[o.from.0]);
+            let times = self.lives[o.to.0].first..=self.lives[o.from.0].last;
+            let need = |t: usize| self.bytes_at(t) + scratch.get(t.wrapping_sub(1)).copied().unwrap_or(0);
+            times.map(|t| need(t) + shared).max().unwrap_or(0)
+        };
+        let costs = self.overlays.iter().map(|o| (*o, without(o))).filter(|(_, cost)| *cost > bytes);
+        let (overlays, costs): (Vec<Overlay>, Vec<usize>) = costs.unzip();
+        let loose = tied(self.lives.clone(), overlays, self.sizes.clone());
+        let span = loose.span().min(costs.into_iter().min().unwrap_or(usize::MAX));
+        (loose, bytes.max(span))
+    }
+
+    /// The most bytes from the first to the last of buffers that are tied together.
+    fn span(&self) -> usize {
+        let used = |b: &usize| self.lives[*b].first <= self.lives[*b].last;
+        let spans = (0..self.sizes.len()).map(|group| {
+            let members = || (0..self.sizes.len()).filter(|&b| self.group[b] == group).filter(used);
+            let end = members().map(|b| self.begin[b] + self.sizes[b] as isize).max().unwrap_or(0);
+            (end - members().map(|b| self.begin[b]).min().unwrap_or(0)) as usize
+        });
+        spans.max().unwrap_or(0)
+    }
+
     /// Bytes of all buffers that are needed at `time`; bytes that buffers share count once.
     pub fn bytes_at(&self, time: usize) -> usize {
         let live = (0..self.sizes.len()).filter(|&i| self.lives[i].covers(time) && self.sizes[i] > 0);
@@ -78,13 +106,18 @@ pub(super) fn lives(program: &Program, shape: &Shape) -> Lives {
         overlays.extend(overlay_of(program, shape, &lives, steps.clone()));
         step = steps.end;
     }
+    let sizes = (0..lives.len()).map(|b| shape.size(program, BufferId(b))).collect();
+    tied(lives, overlays, sizes)
+}
+
+/// Lives of buffers that these overlays tie together.
+fn tied(lives: Vec<Life>, overlays: Vec<Overlay>, sizes: Vec<usize>) -> Lives {
     let mut group: Vec<usize> = (0..lives.len()).collect();
     let mut begin = vec![0; lives.len()];
     for o in &overlays {
         group[o.to.0] = group[o.from.0];
         begin[o.to.0] = begin[o.from.0] - o.shift as isize;
     }
-    let sizes = (0..lives.len()).map(|b| shape.size(program, BufferId(b))).collect();
     Lives { lives, overlays, group, begin, sizes }
 }
 

@@ -69,10 +69,10 @@ pub struct PlannedStep {
 /// instructions are left out.
 pub fn plan(program: &Program) -> Plan {
     let whole = plan_as(program, Shape::default());
-    let streamed = group::shape(program).map(|shape| plan_as(program, shape));
+    let streamed = group::shapes(program).into_iter().map(|shape| plan_as(program, shape));
     // A stream is worth its calls where it saves a twentieth.
     let worth = |p: &Plan| p.arena_len + whole.arena_len / 20 <= whole.arena_len;
-    streamed.filter(worth).unwrap_or(whole)
+    streamed.filter(worth).min_by_key(|p| p.arena_len).unwrap_or(whole)
 }
 
 /// The shape in which `steps` are a stream whose first ones compute `rows` rows a tick, and the buffers around it lie row by row
@@ -95,7 +95,11 @@ pub fn plan_as(program: &Program, shape: Shape) -> Plan {
     let live: Vec<usize> = without.iter().zip(&scratch).map(|(bytes, scratch)| bytes + scratch).collect();
     let ends = [0, steps + 1].map(|t| lives.bytes_at(t)).into_iter().max().unwrap_or(0);
     let peak = live.iter().copied().max().unwrap_or(0);
-    let placement = place::place(program, shape, &lives, &scratch, peak.max(ends));
+    let bound = peak.max(ends);
+    let (loose, bound) = lives.loosened(&scratch, bound);
+    let tight = (place::place(program, shape.clone(), &lives, &scratch, bound), lives);
+    let loose = (place::place(program, shape, &loose, &scratch, bound), loose);
+    let (placement, lives) = if loose.0.arena < tight.0.arena { loose } else { tight };
     let Lives { lives, overlays, sizes, .. } = lives;
     let planned = |(s, &scratch): (&Step, &usize)| PlannedStep {
         layer: s.layer.clone(),
@@ -112,7 +116,7 @@ pub fn plan_as(program: &Program, shape: Shape) -> Plan {
         lives,
         overlays,
         lower_bound: without.into_iter().max().unwrap_or(0).max(ends),
-        lower_bound_with_scratch: peak.max(ends),
+        lower_bound_with_scratch: bound,
         peak_step: live.iter().position(|&b| b == peak).unwrap_or(0),
         scratch_max: scratch.into_iter().max().unwrap_or(0),
         live,
