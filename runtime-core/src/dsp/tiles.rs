@@ -114,9 +114,26 @@ fn store(outside: &mut Outside, (at, plane): (usize, usize), pixels: Range<usize
     }
 }
 
-/// Narrows outputs to `min..=max`, where those are not what saturation to int8 gave already.
+/// Narrows outputs, of planes, to `min..=max`, where those are not what saturation to int8 gave already.
 #[inline(never)]
 pub(crate) fn clamp(outside: &mut Outside, output: &Image, rows: Range<usize>, min: i8, max: i8) {
+    if min == i8::MIN && max == i8::MAX {
+        return;
+    }
+    for y in rows {
+        for c in 0..output.channels {
+            for value in outside.get_mut(output.row(y) + c * output.layout.chan, output.width) {
+                *value = (*value).max(min).min(max);
+                rolled();
+            }
+            rolled();
+        }
+    }
+}
+
+/// As [`clamp`], in planes or interleaved.
+#[inline(never)]
+pub(crate) fn clamp_any(outside: &mut Outside, output: &Image, rows: Range<usize>, min: i8, max: i8) {
     if min == i8::MIN && max == i8::MAX {
         return;
     }

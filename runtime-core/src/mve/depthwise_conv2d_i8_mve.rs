@@ -111,7 +111,7 @@ pub fn depthwise_conv2d_i8_mve(
         let channel = Channel { weights, bias, multiplier, zero_point: p.output_zero_point as i32 };
         one_channel(&channel, outside, (p, c), strip, plane);
     });
-    tiles::clamp(&mut outside, &p.output, rows, p.min, p.max);
+    tiles::clamp_any(&mut outside, &p.output, rows, p.min, p.max);
 }
 
 #[inline(always)]

@@ -93,7 +93,7 @@ pub fn conv2d_i8_scalar(mem: &mut [Block], p: &Conv2dI8Scalar, rows: Range<usize
     pixels::run(&gemm, target, rows.clone(), &mut outside, buffers, |outside, tile, columns| {
         tile_of(p, shape.reach, &mut ring, outside, tile, columns);
     });
-    tiles::clamp(&mut outside, &p.output, rows, p.min, p.max);
+    tiles::clamp_any(&mut outside, &p.output, rows, p.min, p.max);
 }
 
 /// The columns of one tile.

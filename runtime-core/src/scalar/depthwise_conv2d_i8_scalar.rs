@@ -118,7 +118,7 @@ pub fn depthwise_conv2d_i8_scalar(
             }
         }
     }
-    tiles::clamp(&mut outside, &p.output, rows, p.min, p.max);
+    tiles::clamp_any(&mut outside, &p.output, rows, p.min, p.max);
 }
 
 /// An output channel.

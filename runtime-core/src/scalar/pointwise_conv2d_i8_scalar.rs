@@ -90,5 +90,5 @@ pub fn pointwise_conv2d_i8_scalar(
             gather(source, &at, Runs { count: channels, step: plane, len: 1, apart: 1 }, taps);
         }
     });
-    tiles::clamp(&mut outside, &p.output, rows, p.min, p.max);
+    tiles::clamp_any(&mut outside, &p.output, rows, p.min, p.max);
 }
