@@ -1,8 +1,10 @@
 //! The pipeline as one pure function: bytes and options in, text, tables and report out. No I/O: the faces do that.
 
+mod prune;
 mod quantize;
 mod report;
 
+pub use prune::{PrunedModel, prune};
 pub use quantize::{QuantizeOptions, Quantized, quantize};
 pub use report::{LayerReport, Report};
 

@@ -12,7 +12,7 @@
 //!  5  graph         the graph, edits, order, verifier, dumps, import
 //!  6  lower         graph or single node to program
 //!  7  passes        one file a rewrite
-//!  8  quant         QDQ islands to integers
+//!  8  quant prune   QDQ islands to integers, calibration; removal of channels
 //!  9  select plan   kernels of the target's family; execution order and arena offsets
 //! 10  codegen       program and plan to Rust text
 //! 11  driver        the pipeline as one pure function
@@ -38,6 +38,8 @@ pub mod lower;
 pub mod passes;
 
 pub mod quant;
+
+pub mod prune;
 
 pub mod select;
 

@@ -1,10 +1,15 @@
-//! Which channels of a float graph may be rescaled together: classes of elements, tied by what the operators do with them.
+//! Which channels of a float graph may be rescaled together, or removed together: classes of elements, tied by what the
+//! operators do with them.
 //!
 //! A layer (Conv or Gemm with constant weights) may multiply an output channel by any positive number, and another layer
 //! may divide what it reads by it. In between, operators tie elements to each other: those that move values tie an output
 //! to its input, positively homogeneous ones (`f(k * x) = k * f(x)` for `k > 0`: Relu, pooling, a mean) all elements of a
 //! channel, an addition its operands. A class is what is tied together. Class 0 is what must stay as it is: inputs and
 //! outputs of the model, and whatever meets another operator.
+//!
+//! Removal ([`Channels::removable`]) asks for other ties: any elementwise operator may be followed and clamps do not matter, but
+//! a depthwise layer ties what it reads to what it writes, and what is left of a value has to be a box: its classes
+//! differ along one axis only.
 //!
 //! Moves run on the labels themselves, through the same host evaluation as constant folding; the others go by
 //! [`Operator::axes`](crate::ops::Operator::axes).
@@ -38,16 +43,43 @@ pub struct Channels {
     pub sources: Vec<Side>,
     /// What the layers read, in topological order.
     pub sinks: Vec<Side>,
+    /// A class for each element of a computed value, row-major; all of class 0 where there is none.
+    pub elements: HashMap<ValueId, Vec<usize>>,
+}
+
+/// What happens to the channels of a class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Rescale,
+    Remove,
 }
 
 impl Channels {
-    /// Finds the classes.
+    /// Finds the classes that may be rescaled.
     ///
     /// # Errors
     /// What an operator says of its operands; a verified graph gives none.
     pub fn of(graph: &Graph) -> Result<Channels, Diagnostic> {
-        let mut search =
-            Search { graph, ties: Ties::new(), labels: HashMap::new(), sources: vec![], sinks: vec![] };
+        Channels::search(graph, Purpose::Rescale)
+    }
+
+    /// Finds the classes that may be removed.
+    ///
+    /// # Errors
+    /// As [`Channels::of`].
+    pub fn removable(graph: &Graph) -> Result<Channels, Diagnostic> {
+        Channels::search(graph, Purpose::Remove)
+    }
+
+    fn search(graph: &Graph, purpose: Purpose) -> Result<Channels, Diagnostic> {
+        let mut search = Search {
+            graph,
+            purpose,
+            ties: Ties::new(),
+            labels: HashMap::new(),
+            sources: vec![],
+            sinks: vec![],
+        };
         let order = graph.topological().map_err(|id| {
             Diagnostic::new("E0902", format!("internal error: `{}` depends on itself", graph.node(id).name))
         })?;
@@ -62,7 +94,7 @@ impl Channels {
 }
 
 /// The axis of output channels of a layer's weights and that of its input channels, and the number of groups.
-pub(super) fn weight_axes(op: &Op) -> Option<(usize, usize, usize)> {
+pub fn weight_axes(op: &Op) -> Option<(usize, usize, usize)> {
     match op {
         Op::Conv(op) => Some((0, 1, op.groups)),
         Op::Gemm(op) if !op.trans_a => Some(if op.trans_b { (0, 1, 1) } else { (1, 0, 1) }),
@@ -101,6 +133,7 @@ impl Ties {
 
 struct Search<'g> {
     graph: &'g Graph,
+    purpose: Purpose,
     ties: Ties,
     /// A label for each element of a computed value; none where all are pinned.
     labels: HashMap<ValueId, Vec<usize>>,
@@ -116,15 +149,24 @@ impl Search<'_> {
             Op::Gemm(op) => self.layer(id, op.clamp),
             Op::Relu(_)
             | Op::LeakyRelu(_)
-            | Op::PRelu(_)
             | Op::MaxPool(_)
             | Op::AveragePool(_)
             | Op::GlobalAveragePool(_)
             | Op::GlobalMaxPool(_)
             | Op::ReduceMean(_) => self.follow(id),
-            Op::Pad(_) if self.pads_with_zero(id) => self.follow(id),
-            Op::Add(op) if homogeneous(op.clamp) => self.join(id),
-            Op::Sub(op) if homogeneous(op.clamp) => self.join(id),
+            // The slopes of single channels would have to go with them.
+            Op::PRelu(_) if self.purpose == Purpose::Rescale => self.follow(id),
+            Op::Clip(_) | Op::Sigmoid(_) | Op::HardSigmoid(_) | Op::Tanh(_) | Op::HardSwish(_)
+                if self.purpose == Purpose::Remove =>
+            {
+                self.follow(id)
+            }
+            Op::Pad(_) if self.purpose == Purpose::Remove || self.pads_with_zero(id) => self.follow(id),
+            Op::Mul(_) | Op::Max(_) | Op::Min(_) if self.purpose == Purpose::Remove => self.join(id),
+            Op::Add(op) if self.purpose == Purpose::Remove || homogeneous(op.clamp) => self.join(id),
+            Op::Sub(op) if self.purpose == Purpose::Remove || homogeneous(op.clamp) => self.join(id),
+            // Where they cut depends on the sizes of the parts.
+            Op::Slice(_) | Op::DepthToSpace(_) if self.purpose == Purpose::Remove => self.pin_inputs(id),
             Op::Reshape(_)
             | Op::Flatten(_)
             | Op::Squeeze(_)
@@ -189,10 +231,12 @@ impl Search<'_> {
         }
         let Some(input) = node.inputs[0] else { return };
         let classes = self.tie_along(input, &[1]);
-        self.sinks.push(Side { node: id, classes, ceiling: None });
         let fresh: Vec<usize> = (0..channels).map(|_| self.ties.fresh()).collect();
         let ceiling = Some(clamp.max).filter(|max| *max > 0.0 && max.is_finite());
-        if !homogeneous(Clamp { max: ceiling.map_or(clamp.max, |_| f32::INFINITY), ..clamp }) {
+        let scalable = homogeneous(Clamp { max: ceiling.map_or(clamp.max, |_| f32::INFINITY), ..clamp });
+        if self.purpose == Purpose::Remove {
+            self.tie_groups(id, &classes, &fresh);
+        } else if !scalable {
             fresh.iter().for_each(|label| {
                 self.ties.tie(*label, 0);
             });
@@ -200,7 +244,23 @@ impl Search<'_> {
         let shape = &self.graph.value(output).ty.shape;
         let labels = (0..shape.iter().product()).map(|e| fresh[along(shape, &[1], e)]).collect();
         self.labels.insert(output, labels);
+        self.sinks.push(Side { node: id, classes, ceiling: None });
         self.sources.push(Side { node: id, classes: fresh, ceiling });
+    }
+
+    /// A depthwise channel leaves with what it reads. Larger groups have to stay equal, and stay.
+    fn tie_groups(&mut self, id: NodeId, read: &[usize], written: &[usize]) {
+        match weight_axes(&self.graph.node(id).op) {
+            Some((_, _, groups)) if groups == 1 => {}
+            Some((_, _, groups)) if groups == read.len() => {
+                for (o, label) in written.iter().enumerate() {
+                    self.ties.tie(*label, read[o / (written.len() / groups)]);
+                }
+            }
+            _ => read.iter().chain(written).for_each(|label| {
+                self.ties.tie(*label, 0);
+            }),
+        }
     }
 
     /// A homogeneous operator: what has the same index along the axes that it keeps is one class.
@@ -266,6 +326,9 @@ impl Search<'_> {
             .map(|o| TensorType::new(ElemType::I32, self.graph.value(*o).ty.shape.clone()))
             .collect();
         match lower::evaluate(&node.op, &Args(&labelled), &types)? {
+            Some(results) if self.purpose == Purpose::Remove && !results.iter().all(|t| self.is_box(t)) => {
+                self.pin_inputs(id)
+            }
             Some(results) => {
                 for (output, labels) in node.outputs.iter().zip(results) {
                     let labels = labels.to_i64s().into_iter().map(|l| l as usize).collect();
@@ -277,6 +340,21 @@ impl Search<'_> {
         Ok(())
     }
 
+    /// Whether the classes of a value differ along one axis only, so that a box is left without any of them. What is tied
+    /// later may only make fewer classes of them.
+    fn is_box(&self, labels: &Tensor) -> bool {
+        let shape = labels.shape();
+        let labels: Vec<usize> = labels.to_i64s().iter().map(|l| self.ties.root(*l as usize)).collect();
+        (0..shape.len()).any(|axis| {
+            let mut seen = vec![usize::MAX; shape[axis]];
+            labels.iter().enumerate().all(|(e, &label)| {
+                let class = &mut seen[along(shape, &[axis], e)];
+                *class = if *class == usize::MAX { label } else { *class };
+                *class == label
+            })
+        })
+    }
+
     fn pads_with_zero(&self, id: NodeId) -> bool {
         let value = self.graph.node(id).inputs.get(2).copied().flatten();
         value.is_none_or(|v| self.graph.constant(v).is_some_and(|t| t.to_f32s().iter().all(|x| *x == 0.0)))
@@ -284,7 +362,7 @@ impl Search<'_> {
 
     /// Numbers the classes that layers write and read, from 1 in the order of the layers.
     fn finish(self) -> Channels {
-        let Search { ties, mut sources, mut sinks, .. } = self;
+        let Search { ties, mut sources, mut sinks, labels: mut elements, .. } = self;
         let mut number: HashMap<usize, usize> = HashMap::from([(0, 0)]);
         for side in sources.iter_mut().chain(&mut sinks) {
             for class in &mut side.classes {
@@ -292,7 +370,10 @@ impl Search<'_> {
                 *class = *number.entry(ties.root(*class)).or_insert(next);
             }
         }
-        Channels { count: number.len(), sources, sinks }
+        for label in elements.values_mut().flatten() {
+            *label = number.get(&ties.root(*label)).copied().unwrap_or(0);
+        }
+        Channels { count: number.len(), sources, sinks, elements }
     }
 }
 

@@ -210,7 +210,7 @@ fn scale(graph: &mut Graph, id: NodeId, factors: &[f64], output: bool) -> bool {
 }
 
 /// Gives a node another constant, which no other node shares.
-pub(super) fn replace(graph: &mut Graph, id: NodeId, input: usize, name: &str, tensor: Tensor) {
+pub fn replace(graph: &mut Graph, id: NodeId, input: usize, name: &str, tensor: Tensor) {
     let name = format!("{}/{name}", graph.node(id).name);
     let value = graph.add_constant(&name, tensor);
     let node = graph.node_mut(id);

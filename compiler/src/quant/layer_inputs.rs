@@ -188,6 +188,92 @@ impl Moments {
     }
 }
 
+/// What a layer reads in two programs, the original one and a changed one: second moments of the changed inputs, and of those
+/// with the original ones.
+#[derive(Debug, Clone)]
+pub struct Pair {
+    /// Of the changed inputs.
+    changed: Moments,
+    /// `sum(x)` of the original inputs, for each group.
+    sum: Vec<Vec<f64>>,
+    /// `sum(x' * x^T)`: rows are changed inputs.
+    products: Vec<Matrix>,
+}
+
+impl Pair {
+    /// Nothing yet.
+    pub fn new(geometry: &Geometry) -> Pair {
+        let Geometry { groups, k, .. } = *geometry;
+        Pair {
+            changed: Moments::new(geometry),
+            sum: vec![vec![0.0; k]; groups],
+            products: vec![Matrix::zeros(k); groups],
+        }
+    }
+
+    /// Adds an input of the layer in the original program and in the changed one.
+    pub fn add(&mut self, geometry: &Geometry, original: &[f32], changed: &[f32]) {
+        let k = geometry.k;
+        let (mut x, mut y) = (vec![0f64; k], vec![0f64; k]);
+        for taps in &geometry.gather {
+            for group in 0..geometry.groups {
+                let base = group * geometry.group_stride;
+                for (i, tap) in taps.iter().enumerate() {
+                    x[i] = tap.map_or(0.0, |t| original[base + t] as f64);
+                    y[i] = tap.map_or(0.0, |t| changed[base + t] as f64);
+                }
+                self.changed.add_column(group, &y);
+                self.sum[group].iter_mut().zip(&x).for_each(|(s, x)| *s += x);
+                for (i, y) in y.iter().enumerate().filter(|(_, y)| **y != 0.0) {
+                    let row = &mut self.products[group].values[i * k..(i + 1) * k];
+                    row.iter_mut().zip(&x).for_each(|(p, x)| *p += x * y);
+                }
+            }
+            self.changed.count += 1.0;
+        }
+    }
+
+    fn count(&self) -> f64 {
+        self.changed.count.max(1.0)
+    }
+
+    /// Means of a group's original inputs and of the changed ones.
+    pub fn means(&self, group: usize) -> (Vec<f64>, Vec<f64>) {
+        (self.sum[group].iter().map(|s| s / self.count()).collect(), self.changed.mean(group))
+    }
+
+    /// Covariance of changed input `i` and original input `j`.
+    pub fn cross(&self, group: usize, i: usize, j: usize) -> f64 {
+        let product = self.products[group].values[i * self.products[group].n + j] / self.count();
+        product - self.changed.sum[group][i] * self.sum[group][j] / (self.count() * self.count())
+    }
+
+    /// Covariance of two changed inputs.
+    pub fn own(&self, group: usize, i: usize, j: usize) -> f64 {
+        let (i, j) = (i.max(j), i.min(j));
+        let product = self.changed.products[group].values[i * self.products[group].n + j] / self.count();
+        product - self.changed.sum[group][i] * self.changed.sum[group][j] / (self.count() * self.count())
+    }
+
+    /// The inverse of the covariance of the changed inputs `kept`, with a ridge on the variances: a share `ridge.0` of their
+    /// mean, or `ridge.1` for as many inputs as there are observations. `None` when they do not vary.
+    pub fn inverse(&self, group: usize, kept: &[usize], ridge: (f64, f64)) -> Option<Matrix> {
+        let n = kept.len();
+        let mut covariance = Matrix::zeros(n);
+        for (a, &i) in kept.iter().enumerate() {
+            for (b, &j) in kept.iter().enumerate() {
+                covariance.values[a * n + b] = self.own(group, i, j);
+            }
+        }
+        let mean = (0..n).map(|i| covariance.values[i * n + i].max(0.0)).sum::<f64>() / n.max(1) as f64;
+        let share = ridge.0.max(ridge.1 * n as f64 / self.count());
+        for i in 0..n {
+            covariance.values[i * n + i] = covariance.values[i * n + i].max(0.0) + share * mean;
+        }
+        covariance.cholesky().map(|l| l.invert_lower().transposed_product())
+    }
+}
+
 /// Row-major coordinates.
 fn unravel(mut index: usize, shape: &[usize]) -> Vec<usize> {
     let mut result = vec![0; shape.len()];

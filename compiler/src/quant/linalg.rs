@@ -66,6 +66,21 @@ impl Matrix {
         inverse
     }
 
+    /// `L^T L` of this lower triangular matrix: the inverse of a symmetric matrix from that of its Cholesky factor.
+    pub fn transposed_product(&self) -> Matrix {
+        let n = self.n;
+        let mut result = Matrix::zeros(n);
+        for row in 0..n {
+            let line = &self.row(row)[..=row];
+            for (i, a) in line.iter().enumerate().filter(|(_, a)| **a != 0.0) {
+                for (r, b) in result.values[i * n..].iter_mut().zip(line) {
+                    *r += a * b;
+                }
+            }
+        }
+        result
+    }
+
     /// The upper triangular `U` with `U^T * U` equal to the inverse of this symmetric matrix, which is what sequential rounding
     /// distributes errors by; `None` when it is not positive definite.
     ///

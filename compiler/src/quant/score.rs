@@ -215,7 +215,15 @@ impl Judge<'_> {
 /// # Errors
 /// As [`Judge::score`].
 pub fn output_db(graph: &Graph, scheme: &Scheme, samples: &Samples) -> Result<f64, Diagnostics> {
-    let (float, quantized) = (Trace::new(graph, &[])?, Trace::new(&integer_graph(graph, scheme)?, &[])?);
+    between_db(graph, &integer_graph(graph, scheme)?, samples)
+}
+
+/// As [`output_db`], of a graph in place of another with the same inputs and outputs.
+///
+/// # Errors
+/// As [`Judge::score`].
+pub fn between_db(graph: &Graph, other: &Graph, samples: &Samples) -> Result<f64, Diagnostics> {
+    let (float, quantized) = (Trace::new(graph, &[])?, Trace::new(other, &[])?);
     let count = (REPORT / float.macs().max(1)).clamp(4, 256) as usize;
     let step = |(): &mut (), x: Vec<Tensor>| -> Result<Energy, Diagnostic> {
         let (y, q) = (float.run(&x, &mut |_, _| {})?, quantized.run(&x, &mut |_, _| {})?);
@@ -246,6 +254,13 @@ impl Score {
         let mut total = Energy::default();
         self.energies.iter().for_each(|e| total.add(*e));
         total.db()
+    }
+
+    /// Noise as a share of the signal.
+    pub fn noise(&self) -> f64 {
+        let mut total = Energy::default();
+        self.energies.iter().for_each(|e| total.add(*e));
+        total.noise / total.signal.max(f64::MIN_POSITIVE)
     }
 
     /// Whether this is better than another by `gain` dB, and not by chance: the sum of what samples gain and lose is more than

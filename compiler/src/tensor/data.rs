@@ -171,6 +171,22 @@ impl Tensor {
         }
         Tensor { ty: TensorType::new(self.ty.elem, shape), bytes: bytes.into() }
     }
+
+    /// The indices `kept` of an axis, in that order.
+    ///
+    /// # Panics
+    /// When an index or the axis is not there, or elements are smaller than a byte: an error of the caller.
+    pub fn take(&self, axis: usize, kept: &[usize]) -> Tensor {
+        let mut shape = self.ty.shape.clone();
+        let inner = shape[axis + 1..].iter().product::<usize>() * self.ty.elem.size();
+        let row = shape[axis] * inner;
+        shape[axis] = kept.len();
+        let mut bytes = vec![];
+        for block in self.bytes.chunks(row.max(1)) {
+            kept.iter().for_each(|k| bytes.extend_from_slice(&block[k * inner..(k + 1) * inner]));
+        }
+        Tensor { ty: TensorType::new(self.ty.elem, shape), bytes: bytes.into() }
+    }
 }
 
 /// IEEE 754 binary16 to f32, exact.
@@ -193,6 +209,8 @@ mod tests {
     fn transposes_and_converts() {
         let t = Tensor::from_i8(&[2, 3], &[1, 2, 3, 4, 5, 6]).transpose(&[1, 0]);
         assert_eq!((t.shape(), t.to_i64s()), ([3, 2].as_slice(), vec![1, 4, 2, 5, 3, 6]));
+        assert_eq!(t.take(0, &[2, 0]), Tensor::from_i8(&[2, 2], &[3, 6, 1, 4]));
+        assert_eq!(t.take(1, &[1]), Tensor::from_i8(&[3, 1], &[4, 5, 6]));
         let f16 = Tensor::new(TensorType::new(ElemType::F16, [3]), vec![0x00, 0x3c, 0x01, 0x00, 0x00, 0xc0]);
         assert_eq!(f16.map(|t| t.to_f32s()), Ok(vec![1.0, 5.960_464_5e-8, -2.0]));
     }

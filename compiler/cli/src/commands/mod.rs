@@ -5,6 +5,7 @@ mod check;
 mod compile;
 mod evaluate;
 mod inspect;
+mod prune;
 mod quantize;
 mod run;
 
@@ -29,6 +30,8 @@ enum Command {
     Check(check::Check),
     /// Run the compiled program on the host, bit for bit as on the device
     Run(run::Run),
+    /// Remove channels of a float model that its outputs hardly need
+    Prune(prune::Prune),
     /// Make an int8 model of a float one, from sample inputs
     Quantize(quantize::Quantize),
     /// Accuracy on samples, float against compiled
@@ -48,6 +51,7 @@ impl Cli {
             Command::Compile(c) => c.run(),
             Command::Check(c) => c.run(),
             Command::Run(c) => c.run(),
+            Command::Prune(c) => c.run(),
             Command::Quantize(c) => c.run(),
             Command::Evaluate(c) => c.run(),
             Command::Bench(c) => c.run(),

@@ -106,7 +106,7 @@ pub(super) struct Quantize {
 
 impl Quantize {
     pub(super) fn run(self) -> Result<ExitCode, String> {
-        let Some(data) = &self.calibrate else { return Err(no_data(&self.model.model)) };
+        let Some(data) = &self.calibrate else { return Err(no_data(&self.model.model, "quantize")) };
         let output = self.output.clone().unwrap_or_else(|| self.model.model.with_extension("int8.onnx"));
         let (quantized, mut profile) = self.calibration.quantize(&self.model, data)?;
         profile.quantized.0 = relative(&output, &self.model.model);
@@ -148,7 +148,7 @@ impl Calibration {
     pub(super) fn quantize(&self, model: &ModelArgs, data: &Path) -> Result<(Quantized, Profile), String> {
         let (bytes, graph, ports) = model.float_graph()?;
         let dataset = Dataset::open(data, &ports, &self.data).map_err(|d| d.to_string())?;
-        let bar = ProgressBar::new_spinner().with_style(style());
+        let bar = bar();
         let threads = self.threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from));
         let samples = Samples {
             count: dataset.len(),
@@ -241,15 +241,17 @@ fn notice(model: &Path) {
     }
 }
 
-fn style() -> ProgressStyle {
+/// Progress of calibration.
+pub(super) fn bar() -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {pos} runs of the model, {elapsed}");
-    style.unwrap_or_else(|_| ProgressStyle::default_spinner())
+    ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
 }
 
-fn no_data(model: &Path) -> String {
+/// What a command that has no samples says.
+pub(super) fn no_data(model: &Path, command: &str) -> String {
     format!(
-        "error: quantization needs calibration data\n   = help: give inputs like those that the device will see, some dozens \
-         to some hundreds:\n           `kiln quantize {} --calibrate DATA`, where DATA is an .npz with an array for each \
+        "error: `kiln {command}` needs calibration data\n   = help: give inputs like those that the device will see, some dozens \
+         to some hundreds:\n           `kiln {command} {} --calibrate DATA`, where DATA is an .npz with an array for each \
          input (samples along\n           the first axis), an .npy, or a folder of .npy, .pb, PNG or JPEG files; labels are not \
          needed",
         model.display()

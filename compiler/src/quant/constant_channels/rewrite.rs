@@ -7,7 +7,7 @@ use super::layer::{Layer, channel_params};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::graph::{Graph, NodeId, ValueId};
 use crate::ops::{Args, Op};
-use crate::tensor::{QParams, Tensor, TensorType};
+use crate::tensor::{QParams, Tensor};
 
 /// Rewrites layers, constants and shapes; says what became of each layer that changed.
 pub(super) fn rewrite(graph: &mut Graph, bounds: &Bounds, keep: &Keep) -> Result<Vec<Removed>, Diagnostics> {
@@ -178,24 +178,8 @@ fn cut_constants(graph: &mut Graph, id: NodeId, keep: &Keep) {
             continue;
         };
         let old = graph.value(value).clone();
-        let new = graph.add_constant(&old.name, take(&data, axis, &kept));
+        let new = graph.add_constant(&old.name, data.take(axis, &kept));
         graph.value_mut(new).qparams = old.qparams;
         graph.node_mut(id).inputs[i] = Some(new);
     }
-}
-
-/// The indices `kept` of an axis.
-fn take(data: &Tensor, axis: usize, kept: &[usize]) -> Tensor {
-    let mut shape = data.shape().to_vec();
-    let inner = shape[axis + 1..].iter().product::<usize>() * data.elem().size();
-    let row = shape[axis] * inner;
-    shape[axis] = kept.len();
-    let mut bytes = vec![];
-    for block in data.bytes().chunks(row.max(1)) {
-        for &k in kept {
-            bytes.extend_from_slice(&block[k * inner..(k + 1) * inner]);
-        }
-    }
-    let ty = TensorType::new(data.elem(), shape);
-    Tensor::new(ty, bytes).unwrap_or_else(|_| data.clone())
 }
