@@ -3,10 +3,10 @@
 //!
 //! 1. [`Channels::removable`] finds the classes of channels that can only go together: through depthwise layers, additions,
 //!    concatenations, reshapes.
-//! 2. In rounds of [`STEP`] of the multiply-accumulates: [`select`] chooses the classes that cost least at the outputs for
-//!    what they save; [`refit`] then fits the weights and biases of all layers, in order of execution, to the original
+//! 2. In rounds of 8 % of the multiply-accumulates: `select` chooses the classes that cost least at the outputs for
+//!    what they save; `refit` then fits the weights and biases of all layers, in order of execution, to the original
 //!    outputs of each by least squares. Channels that are gone are zeros until the end, so that all shapes stay.
-//! 3. [`cut`] takes them out: smaller weights, smaller shapes.
+//! 3. `cut` takes them out: smaller weights, smaller shapes.
 //!
 //! Identity: the pruned graph computes what the graph with zeros computes, bit for bit up to the order of sums. Inputs and outputs
 //! of the model keep their shapes, and so does what meets an operator whose channels are not followed.

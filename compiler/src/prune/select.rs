@@ -273,10 +273,8 @@ impl Reader {
         }
         let columns: Vec<Vec<f64>> =
             (0..n).map(|j| places.iter().map(|p| self.inverse.values[p * n + j]).collect()).collect();
-        for i in 0..n {
-            for j in 0..n {
-                self.inverse.values[i * n + j] -= dot(&factor[i], &columns[j]);
-            }
+        for (row, f) in self.inverse.values.chunks_mut(n).zip(&factor) {
+            row.iter_mut().zip(&columns).for_each(|(value, column)| *value -= dot(f, column));
         }
     }
 }

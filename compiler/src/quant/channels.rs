@@ -251,7 +251,7 @@ impl Search<'_> {
     /// A depthwise channel leaves with what it reads. Larger groups have to stay equal, and stay.
     fn tie_groups(&mut self, id: NodeId, read: &[usize], written: &[usize]) {
         match weight_axes(&self.graph.node(id).op) {
-            Some((_, _, groups)) if groups == 1 => {}
+            Some((_, _, 1)) => {}
             Some((_, _, groups)) if groups == read.len() => {
                 for (o, label) in written.iter().enumerate() {
                     self.ties.tie(*label, read[o / (written.len() / groups)]);
