@@ -329,6 +329,11 @@ kernels! {
         macs |p| p.output.elements() * p.input.channels,
         family Scalar
     }
+    FullyConnectedI8Scalar = fully_connected_i8_scalar(FullyConnectedI8Scalar) {
+        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::FilterScalar<'_>], overlay false,
+        macs |p| p.output.elements() * p.input.width * p.input.channels,
+        family Scalar
+    }
     DepthwiseConv2dI8Scalar = depthwise_conv2d_i8_scalar(DepthwiseConv2dI8Scalar) {
         reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::FilterScalar<'_>], overlay p.in_place(),
         macs |p| p.output.elements() * p.window.height * p.window.width,

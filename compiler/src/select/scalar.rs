@@ -10,8 +10,8 @@ use super::{as_conv, exchange, layer};
 use crate::kernels::{ConstData, Kernel};
 use crate::program::{Program, Step};
 use kiln_runtime_core::{
-    Conv2dI8, Conv2dI8Scalar, DepthwiseConv2dI8, DepthwiseConv2dI8Scalar, FilterScalar, Image,
-    PointwiseConv2dI8Scalar, Window,
+    Conv2dI8, Conv2dI8Scalar, DepthwiseConv2dI8, DepthwiseConv2dI8Scalar, FilterScalar, FullyConnectedI8,
+    FullyConnectedI8Scalar, Image, PointwiseConv2dI8Scalar, Window,
 };
 
 /// Names and values of packed tables.
@@ -26,6 +26,7 @@ pub(super) fn select(program: &mut Program) {
             Kernel::Conv2dI8(p) if p.groups == 1 => conv(program, step, p),
             Kernel::DepthwiseConv2dI8(p) if p.input.channels == 1 => conv(program, step, &as_conv(p)),
             Kernel::DepthwiseConv2dI8(p) => depthwise(program, step, p),
+            Kernel::FullyConnectedI8(p) => dense(program, step, p),
             _ => None,
         };
         // What a kernel cannot compute, its own check says; offsets in the arena are not known yet.
@@ -80,6 +81,22 @@ fn depthwise(program: &Program, step: &Step, p: &DepthwiseConv2dI8) -> Option<(K
         scratch: 0,
     };
     Some((Kernel::DepthwiseConv2dI8Scalar(p), tables))
+}
+
+fn dense(program: &Program, step: &Step, p: &FullyConnectedI8) -> Option<(Kernel, Tables)> {
+    let layer = layer(program, step)?;
+    let features = p.input.width * p.input.channels;
+    let rows = layer.weights.chunks_exact(features.max(1)).enumerate();
+    let mut channels: Vec<i32> = rows.flat_map(|(c, row)| values(&layer, c, row, 1)).collect();
+    let mut weights = layer.weights.to_vec();
+    // Four outputs at least.
+    let missing = 4usize.saturating_sub(layer.bias.len());
+    channels.resize(channels.len() + 4 * missing, 0);
+    weights.resize(weights.len() + features * missing, 0);
+    let tables = tables(weights, channels);
+    let FullyConnectedI8 { input, output, output_zero_point, min, max, .. } = *p;
+    let p = FullyConnectedI8Scalar { input, output, output_zero_point, min, max, scratch: 0 };
+    Some((Kernel::FullyConnectedI8Scalar(p), tables))
 }
 
 /// Weights of each channel in an order, filled up to an even number with a zero.

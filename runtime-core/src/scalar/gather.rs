@@ -24,22 +24,112 @@ pub(super) fn gather(bytes: &[i8], at: &[usize; 4], runs: Runs, to: &mut [Tap]) 
     if end >= bytes.len() || to.len() != runs.count * runs.len {
         return;
     }
-    let start = bytes.as_ptr();
-    let mut pixels = at.map(|at| start.wrapping_add(at));
-    let mut to = to.as_mut_ptr();
-    for _ in 0..runs.count {
-        let mut i = 0;
-        for _ in 0..runs.len {
-            let [a, b, c, d] = pixels;
-            // SAFETY: the last byte of each pixel's last run lies inside of `bytes`, as was compared above, and there are as many
-            // taps as bytes in all runs.
-            unsafe {
-                *to = [pair(*a.add(i), *b.add(i)), pair(*c.add(i), *d.add(i))];
+    // SAFETY: the last byte of each pixel's last run lies inside of `bytes`, as was compared above, and there are as many taps as
+    // bytes in all runs.
+    unsafe { imp::gather(at.map(|at| bytes.as_ptr().wrapping_add(at)), runs, to.as_mut_ptr()) }
+}
+
+#[cfg(not(kiln_short_products))]
+mod imp {
+    use super::{Runs, Tap, pair};
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    pub unsafe fn gather(mut pixels: [*const i8; 4], runs: Runs, mut to: *mut Tap) {
+        for _ in 0..runs.count {
+            let mut i = 0;
+            for _ in 0..runs.len {
+                let [a, b, c, d] = pixels;
+                // SAFETY: the caller's.
+                unsafe {
+                    *to = [pair(*a.add(i), *b.add(i)), pair(*c.add(i), *d.add(i))];
+                }
+                to = to.wrapping_add(1);
+                i += runs.apart;
             }
-            to = to.wrapping_add(1);
-            i += runs.apart;
+            pixels = pixels.map(|pixel| pixel.wrapping_add(runs.step));
         }
-        pixels = pixels.map(|pixel| pixel.wrapping_add(runs.step));
+    }
+}
+
+/// Cortex-M0+ and M23:
+///
+/// ```text
+/// r0..r3  pixels    r4  taps    r5, r6  bytes    r7  byte of the run    r8  apart    r9  end of the run    r10  step    r11  runs
+///
+/// a tap in 13:    r5 = r0[r7] + (r1[r7] << 16);  *r4++ = r5;  r5 = r2[r7] + (r3[r7] << 16);  *r4++ = r5;  r7 += r8
+/// ```
+#[cfg(kiln_short_products)]
+#[allow(unsafe_code)]
+mod imp {
+    use super::{Runs, Tap};
+
+    /// The arguments of the assembly, in the order in which it loads them.
+    #[repr(C)]
+    struct Args {
+        to: *mut Tap,
+        apart: usize,
+        end: usize,
+        step: usize,
+        count: usize,
+        pixels: [*const i8; 4],
+    }
+
+    #[inline(always)]
+    pub unsafe fn gather(pixels: [*const i8; 4], runs: Runs, to: *mut Tap) {
+        let Runs { count, step, len, apart } = runs;
+        let args = Args { to, apart, end: len * apart, step, count, pixels };
+        // SAFETY: the caller's: there are runs, and they have bytes.
+        unsafe { all_runs(core::hint::black_box(&args)) }
+    }
+
+    #[unsafe(naked)]
+    unsafe extern "C" fn all_runs(args: *const Args) {
+        core::arch::naked_asm!(
+            "push {{r4-r7, lr}}",
+            "mov r4, r8",
+            "mov r5, r9",
+            "mov r6, r10",
+            "mov r7, r11",
+            "push {{r4-r7}}",
+            "ldmia r0!, {{r4, r5, r6, r7}}",
+            "mov r8, r5",
+            "mov r9, r6",
+            "mov r10, r7",
+            "ldmia r0!, {{r5}}",
+            "mov r11, r5",
+            "ldmia r0, {{r0, r1, r2, r3}}",
+            "5:",
+            "movs r7, #0",
+            "10:",
+            "ldrsb r5, [r0, r7]",
+            "ldrsb r6, [r1, r7]",
+            "lsls r6, r6, #16",
+            "adds r5, r5, r6",
+            "stmia r4!, {{r5}}",
+            "ldrsb r5, [r2, r7]",
+            "ldrsb r6, [r3, r7]",
+            "lsls r6, r6, #16",
+            "adds r5, r5, r6",
+            "stmia r4!, {{r5}}",
+            "add r7, r8",
+            "cmp r7, r9",
+            "bne 10b",
+            "add r0, r10",
+            "add r1, r10",
+            "add r2, r10",
+            "add r3, r10",
+            "mov r5, r11",
+            "subs r5, #1",
+            "mov r11, r5",
+            "bne 5b",
+            "pop {{r4-r7}}",
+            "mov r8, r4",
+            "mov r9, r5",
+            "mov r10, r6",
+            "mov r11, r7",
+            "pop {{r4-r7, pc}}",
+        )
     }
 }
 

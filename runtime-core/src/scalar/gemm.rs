@@ -38,6 +38,7 @@ use portable::run;
 #[cfg(not(kiln_short_products))]
 mod portable {
     use super::Gemm;
+    use crate::hints::rolled;
     use crate::scalar::filter_scalar::FIELDS;
     use crate::scalar::short::quantize;
     use crate::scalar::sums::{Column, Sums, column, products};
@@ -88,18 +89,25 @@ mod portable {
         [a.wrapping_add(c), b.wrapping_add(d)]
     }
 
-    /// The sums of four pixels of one channel, in blocks of so many taps.
+    /// The sums of four pixels of one channel, in blocks of so many taps. Unrolled loops would not find registers.
     #[inline(always)]
     fn single(x: &[Column], weights: &[[i8; 2]], bias: i32, block: i32) -> [Sums; 2] {
+        if block < 2 {
+            return ones(x, weights, bias);
+        }
         let mut sums = [Sums::new(bias); 2];
         if block == 4 {
             let ((first, x), (first_w, weights)) = (x.as_rchunks::<2>(), weights.as_rchunks::<2>());
             first.iter().zip(first_w).for_each(|(x, w)| add(&mut sums, column(x, w)));
-            x.iter().zip(weights).for_each(|(x, w)| add(&mut sums, four(x, w)));
-        } else if block == 2 {
-            x.iter().zip(weights).for_each(|(x, w)| add(&mut sums, column(x, w)));
+            for (x, w) in x.iter().zip(weights) {
+                add(&mut sums, four(x, w));
+                rolled();
+            }
         } else {
-            ones(x, weights, &mut sums);
+            for (x, w) in x.iter().zip(weights) {
+                add(&mut sums, column(x, w));
+                rolled();
+            }
         }
         sums
     }
@@ -107,6 +115,9 @@ mod portable {
     /// As [`single`], for two channels.
     #[inline(always)]
     fn pair(x: &[Column], [v, w]: [&[[i8; 2]]; 2], biases: [i32; 2], block: i32) -> [[Sums; 2]; 2] {
+        if block < 2 {
+            return [ones(x, v, biases[0]), ones(x, w, biases[1])];
+        }
         let [mut a, mut b] = biases.map(|bias| [Sums::new(bias); 2]);
         if block == 4 {
             let ((first, x), (first_v, v), (first_w, w)) =
@@ -119,22 +130,22 @@ mod portable {
                 add(&mut a, four(x, v));
                 add(&mut b, four(x, w));
             }
-        } else if block == 2 {
+        } else {
             for ((x, v), w) in x.iter().zip(v).zip(w) {
                 add(&mut a, column(x, v));
                 add(&mut b, column(x, w));
             }
-        } else {
-            ones(x, v, &mut a);
-            ones(x, w, &mut b);
         }
         [a, b]
     }
 
+    /// As [`single`], tap by tap. By value, so that the other sums find registers.
     #[inline(never)]
-    fn ones(x: &[Column], weights: &[[i8; 2]], sums: &mut [Sums; 2]) {
+    fn ones(x: &[Column], weights: &[[i8; 2]], bias: i32) -> [Sums; 2] {
+        let mut sums = [Sums::new(bias); 2];
         for (x, w) in x.iter().zip(weights) {
-            products(x, w).into_iter().for_each(|tap| add(sums, tap));
+            products(x, w).into_iter().for_each(|tap| add(&mut sums, tap));
         }
+        sums
     }
 }

@@ -6,9 +6,11 @@
 //! algorithms.
 
 mod conv2d_i8_scalar;
+mod dense;
 mod depthwise_conv2d_i8_scalar;
 mod dw3x3;
 mod filter_scalar;
+mod fully_connected_i8_scalar;
 mod gather;
 mod gemm;
 #[cfg(kiln_short_products)]
@@ -25,4 +27,5 @@ mod thumb;
 pub use conv2d_i8_scalar::{Conv2dI8Scalar, conv2d_i8_scalar};
 pub use depthwise_conv2d_i8_scalar::{DepthwiseConv2dI8Scalar, depthwise_conv2d_i8_scalar};
 pub use filter_scalar::FilterScalar;
+pub use fully_connected_i8_scalar::{FullyConnectedI8Scalar, fully_connected_i8_scalar};
 pub use pointwise_conv2d_i8_scalar::{PointwiseConv2dI8Scalar, pointwise_conv2d_i8_scalar};

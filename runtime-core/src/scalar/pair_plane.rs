@@ -70,38 +70,62 @@ impl Planes<'_> {
         let first = strip.start * w.stride_h;
         let from = first.max(w.pad_top);
         let to = (first + self.padded_rows(strip.len())).min(w.pad_top + input.height);
-        let Some(mut plane) = plane.get_mut((from - first) * stride..) else { return };
         let channel = c * input.layout.chan;
-        for padded in from..to {
-            // No `chunks_exact`, which divides.
-            let Some((row, rest)) = plane.split_at_mut_checked(stride) else { return };
-            plane = rest;
-            let at = input.row(padded - w.pad_top) + channel;
+        let mut padded = from;
+        while padded < to {
+            let y = padded - w.pad_top;
+            let rows = rest(plane, (padded - first) * stride);
             if input.layout.col == 1 {
-                self.row(outside.get(at, input.width), row);
+                let n = input.run_end(y).min(to - w.pad_top) - y;
+                let len = n.saturating_sub(1) * input.layout.row + input.width;
+                self.rows(outside.get(input.row(y) + channel, len), n, rows);
+                padded += n;
             } else {
+                let at = input.row(y) + channel;
+                let row = rows.get_mut(..stride).unwrap_or(&mut []);
                 self.spread(row, |x| outside.get(at + x * input.layout.col, 1).first().copied());
+                padded += 1;
             }
         }
     }
 
-    /// One row of contiguous pixels. Words of padding alone are there already.
+    /// Rows of contiguous pixels. Words of padding alone are there already. Nothing is written when the lengths do not fit.
     #[inline(always)]
-    fn row(&self, from: &[i8], to: &mut [u32]) {
+    #[allow(unsafe_code)]
+    fn rows(&self, from: &[i8], n: usize, to: &mut [u32]) {
         let (left, step, pad) = (self.window.pad_left, self.window.stride_w, self.zero_point);
-        // Padding beside a pixel, two pixels, a pixel beside padding.
-        let first = left.saturating_sub(step);
-        let (seconds, firsts) =
-            (from.get(step + first - left..), from.get(from.len().saturating_sub(step)..));
-        for (to, &high) in rest(to, first).iter_mut().take(left - first).zip(seconds.unwrap_or(&[])) {
-            *to = pair(pad, high);
+        let (width, row, stride) = (self.input.width, self.input.layout.row, self.stride());
+        // Padding beside a pixel from word `first` on, the pixel being number `skip`; two pixels; a pixel beside padding.
+        let first = left.saturating_sub(step).min(stride);
+        let skip = (step + first).saturating_sub(left);
+        let before = (left.min(stride) - first).min(width.saturating_sub(skip));
+        let both = width.saturating_sub(step).min(stride.saturating_sub(left));
+        let behind = width.min(step).min(stride.saturating_sub(left + width.saturating_sub(step)));
+        let Some(last) = n.checked_sub(1) else { return };
+        if last * row + width > from.len() || n * stride > to.len() {
+            return;
         }
-        let seconds = from.get(step..).unwrap_or(&[]);
-        for ((to, &low), &high) in rest(to, left).iter_mut().zip(from).zip(seconds) {
-            *to = pair(low, high);
-        }
-        for (to, &low) in rest(to, left + seconds.len()).iter_mut().zip(firsts.unwrap_or(&[])) {
-            *to = pair(low, pad);
+        let (mut source, mut target) = (from.as_ptr(), to.as_mut_ptr());
+        for _ in 0..n {
+            let (mut s, mut t) = (source.wrapping_add(skip), target.wrapping_add(first));
+            // SAFETY: `before`, `both` and `behind` were cut so that all words lie in the `stride` of a row and all bytes in its
+            // `width`; the last row ends inside of both slices, as was compared above.
+            unsafe {
+                for _ in 0..before {
+                    t.write(pair(pad, *s));
+                    (s, t) = (s.wrapping_add(1), t.wrapping_add(1));
+                }
+                (s, t) = (source, target.wrapping_add(left));
+                for _ in 0..both {
+                    t.write(pair(*s, *s.wrapping_add(step)));
+                    (s, t) = (s.wrapping_add(1), t.wrapping_add(1));
+                }
+                for _ in 0..behind {
+                    t.write(pair(*s, pad));
+                    (s, t) = (s.wrapping_add(1), t.wrapping_add(1));
+                }
+            }
+            (source, target) = (source.wrapping_add(row), target.wrapping_add(stride));
         }
     }
 
