@@ -47,9 +47,14 @@ impl Conv2dI8Scalar {
 
     const fn ring(&self) -> Shape<'_> {
         let width = if self.output.width == 0 { 1 } else { self.output.width };
+        Shape::new((&self.input, &self.window, self.input_zero_point), self.rows_at_once(), width)
+    }
+
+    /// Output rows of one tile, whose input rows are copied before any of them is written; tiles come in ascending order.
+    pub const fn rows_at_once(&self) -> usize {
+        let width = if self.output.width == 0 { 1 } else { self.output.width };
         // The rows of output that four neighbouring pixels may belong to.
-        let span = if self.one_run() { (width + 2) / width + 1 } else { 1 };
-        Shape::new((&self.input, &self.window, self.input_zero_point), span, width)
+        if self.one_run() { (width + 2) / width + 1 } else { 1 }
     }
 
     const fn taps(&self) -> usize {

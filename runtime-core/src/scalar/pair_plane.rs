@@ -8,8 +8,9 @@ use crate::dsp::outside::Outside;
 use crate::{Image, Window};
 use core::ops::Range;
 
-/// Bytes that a strip of output rows may take, where one row does not need more.
-const STRIP: usize = 4096;
+/// Bytes that a strip of output rows may take, where one row does not need more. Outputs lie over input rows that strips have read, so
+/// that longer strips cost more than their own memory.
+const STRIP: usize = 3072;
 
 /// Strips of planes.
 #[derive(Clone, Copy)]

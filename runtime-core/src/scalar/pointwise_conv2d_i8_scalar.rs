@@ -32,6 +32,17 @@ impl PointwiseConv2dI8Scalar {
         16 * self.input.channels.div_ceil(2) + buffer_len(&self.output)
     }
 
+    /// Whether tiles run on over the rows.
+    const fn one_run(&self) -> bool {
+        flat(&self.input) && flat(&self.output)
+    }
+
+    /// Output rows of one tile, which is gathered before any of them is written; tiles come in ascending order.
+    pub const fn rows_at_once(&self) -> usize {
+        let width = if self.output.width == 0 { 1 } else { self.output.width };
+        if self.one_run() { (width + 2) / width + 1 } else { 1 }
+    }
+
     /// Whether the output may lie over the input, pixel over pixel: a tile is gathered from all input channels before any of its
     /// outputs is written, and each pixel is gathered once.
     pub const fn in_place(&self) -> bool {
@@ -74,7 +85,7 @@ pub fn pointwise_conv2d_i8_scalar(
     let Some((columns, buffer)) = scratch.split_at_mut_checked(p.input.channels.div_ceil(2)) else { return };
     let columns = view_mut::<u32>(columns).as_chunks_mut::<4>().0;
     let gemm = Gemm { filter, zero_point: p.output_zero_point as i32 };
-    let target = (&p.output, flat(&p.input) && flat(&p.output));
+    let target = (&p.output, p.one_run());
     let (channels, plane) = (p.input.channels, p.input.layout.chan);
     let buffers = (columns, view_mut::<i8>(buffer));
     pixels::run(&gemm, target, rows.clone(), &mut outside, buffers, |outside, tile, columns| {
