@@ -36,8 +36,9 @@ fn fails(output: Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// A copy of an example, for a test to change.
-fn copy(example: &str) -> tempfile::TempDir {
+/// A copy of an example, for a test to change. Cargo knows it by another name, one for each test: it takes packages of one
+/// name for the same one wherever they lie, and an older file of one for not changed.
+fn copy(example: &str, test: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let from = root().join("examples").join(example);
     std::fs::create_dir(folder.path().join("src")).expect("a folder");
@@ -45,13 +46,14 @@ fn copy(example: &str) -> tempfile::TempDir {
         let Ok(text) = std::fs::read_to_string(from.join(file)) else { continue };
         let text =
             text.replace("../../", &format!("{}/", root().canonicalize().expect("the workspace").display()));
+        let text = text.replace(&format!("name = \"{example}\""), &format!("name = \"{example}-{test}\""));
         std::fs::write(folder.path().join(file), text).expect("a file");
     }
     folder
 }
 
-fn with_main(main: &str, models: &[(&str, Vec<u8>)]) -> tempfile::TempDir {
-    let folder = copy("include-model");
+fn with_main(test: &str, main: &str, models: &[(&str, Vec<u8>)]) -> tempfile::TempDir {
+    let folder = copy("include-model", test);
     std::fs::write(folder.path().join("src/main.rs"), main).expect("a file");
     for (name, bytes) in models {
         std::fs::write(folder.path().join(name), bytes).expect("a file");
@@ -76,7 +78,7 @@ fn five_megabytes_of_weights_are_baked_by_the_macro() {
     let main = "kiln_macros::include_model!(pub struct Large = \"large.onnx\");
         static MODEL: std::sync::Mutex<Large> = std::sync::Mutex::new(Large::new());
         fn main() { println!(\"{}\", MODEL.lock().unwrap().predict(&[1.0; 1250])[0] != 0.0) }";
-    let folder = with_main(main, &[("large.onnx", text::encode(model))]);
+    let folder = with_main("large", main, &[("large.onnx", text::encode(model))]);
     assert_eq!(succeeds(cargo(folder.path(), &["run", "--quiet"])), "true\n");
 }
 
@@ -93,7 +95,7 @@ fn the_macro_says_what_is_wrong_where_it_stands() {
         ("include_model!(5)", "expected"),
     ];
     for (call, expected) in cases {
-        let folder = with_main(&format!("kiln_macros::{call};\nfn main() {{}}\n"), &models);
+        let folder = with_main("errors", &format!("kiln_macros::{call};\nfn main() {{}}\n"), &models);
         let printed = fails(cargo(folder.path(), &["check", "--quiet"]));
         assert!(printed.contains(expected), "{call}: no `{expected}` in\n{printed}");
         assert!(printed.contains("src/main.rs:1:"), "{call} is not pointed at:\n{printed}");
@@ -102,7 +104,7 @@ fn the_macro_says_what_is_wrong_where_it_stands() {
 
 #[test]
 fn a_build_script_says_what_is_wrong() {
-    let folder = copy("build-script");
+    let folder = copy("build-script", "errors");
     let change = |file: &str, from: &str, to: &str| {
         let path = folder.path().join(file);
         let text = std::fs::read_to_string(&path).expect("a file");
@@ -134,8 +136,8 @@ fn quantize(folder: &Path) {
 fn the_macro_and_the_build_script_follow_a_profile() {
     let main = r#"kiln_macros::include_model!(pub struct Digits = "digits.onnx");
         fn main() { println!("{}", Digits::FLASH) }"#;
-    let r#macro = with_main(main, &[]);
-    let script = copy("build-script");
+    let r#macro = with_main("profile", main, &[]);
+    let script = copy("build-script", "profile");
     let build = script.path().join("build.rs");
     std::fs::write(&build, "fn main() { kiln_compiler::Compiler::new(\"digits.onnx\").compile_or_exit(); }")
         .expect("a file");
