@@ -132,7 +132,7 @@ pub fn prune(graph: &Graph, samples: &Samples, options: &PruneOptions) -> Result
         select::select(&layers, &mut alive, goal, options.importance, (samples, &which), &judge)?;
         let stuck = layers.macs(&alive) > goal;
         if stuck && options.max_loss.is_none() {
-            return Err(too_far(&layers, &alive, cost, target).into());
+            return Err(missed(&layers, &alive, target, "with one channel left where channels can go").into());
         }
         if alive == before && !stuck {
             // A coarse step went further than the last round asked for.
@@ -152,15 +152,8 @@ pub fn prune(graph: &Graph, samples: &Samples, options: &PruneOptions) -> Result
     }
     (layers.graph, alive) = best;
     let loss = judge.loss(&layers.graph, &Scheme::default())?;
-    if let (Some(keep), true) = (options.keep, layers.macs(&alive) as f64 > target * cost as f64) {
-        let reached = layers.macs(&alive) as f64 / cost as f64;
-        return Err(Diagnostic::new(
-            "E0332",
-            format!("{:.1} % of the multiply-accumulates is not reached", 100.0 * keep),
-        )
-        .fact("reached", format!("{:.1} % within a loss of {max_loss} %", 100.0 * reached))
-        .help("allow a larger --max-loss, or ask for less")
-        .into());
+    if options.keep.is_some() && layers.macs(&alive) as f64 > target * cost as f64 {
+        return Err(missed(&layers, &alive, target, &format!("within a loss of {max_loss} %")).into());
     }
     let changes = layers.changes(&alive);
     let pruned = cut::cut(&layers, &alive)?;
@@ -168,9 +161,10 @@ pub fn prune(graph: &Graph, samples: &Samples, options: &PruneOptions) -> Result
     Ok(Pruned { graph: pruned, layers: changes, snr_db, loss })
 }
 
-fn too_far(layers: &Layers, alive: &[bool], cost: u64, target: f64) -> Diagnostic {
-    let least = layers.macs(alive) as f64 / cost as f64;
+/// The error of a target that is not met.
+fn missed(layers: &Layers, alive: &[bool], target: f64, bound: &str) -> Diagnostic {
+    let reached = layers.macs(alive) as f64 / layers.macs(&layers.all()).max(1) as f64;
     Diagnostic::new("E0332", format!("{:.1} % of the multiply-accumulates is not reached", 100.0 * target))
-        .fact("reached", format!("{:.1} %, with one channel left where channels can go", 100.0 * least))
-        .help("ask for less, or cut the model where its channels cannot be followed")
+        .fact("reached", format!("{:.1} %, {bound}", 100.0 * reached))
+        .help("ask for less, allow a larger loss, or cut the model where its channels cannot be followed")
 }

@@ -159,7 +159,10 @@ fn readers(
     at_outputs: bool,
 ) -> Result<Vec<Reader>, Diagnostics> {
     let mut readers = vec![];
-    let clean = judge.score(&layers.graph, &Scheme::default())?.noise();
+    let clean = match at_outputs {
+        true => judge.score(&layers.graph, &Scheme::default())?.noise(),
+        false => 0.0,
+    };
     for (at, moments) in moments(layers, data)?.iter().enumerate() {
         let layer = &layers.layers[at];
         // A depthwise layer loses a whole output with an input, and nothing else.

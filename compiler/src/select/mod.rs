@@ -2,6 +2,7 @@
 //! computes the same bits faster, its tables repacked for it. What a family has no kernel for stays plain.
 
 mod dsp;
+mod groups;
 mod interleave;
 mod mve;
 mod pack;
@@ -10,7 +11,7 @@ mod simd;
 
 use crate::kernels::{ConstData, Kernel};
 use crate::program::{ConstId, Program, Step};
-use kiln_runtime_core::{Conv2dI8, DepthwiseConv2dI8, Family};
+use kiln_runtime_core::{Conv2dI8, DepthwiseConv2dI8, Family, FullyConnectedI8, Image, Layout, Window};
 use pack::Layer;
 use std::collections::BTreeMap;
 
@@ -18,20 +19,62 @@ use std::collections::BTreeMap;
 pub fn select(mut program: Program, family: Family) -> Program {
     match family {
         Family::Plain => return program,
-        Family::Dsp => dsp::select(&mut program),
-        Family::Mve => mve::select(&mut program),
-        Family::Scalar => scalar::select(&mut program),
+        Family::Dsp => exchange_layers(&mut program, &dsp::FORMS),
+        Family::Mve => exchange_layers(&mut program, &mve::FORMS),
+        Family::Scalar => exchange_layers(&mut program, &scalar::FORMS),
         Family::Simd => simd::select(&mut program),
     }
     drop_unused_tables(&mut program);
     program
 }
 
-/// Gives a step another kernel with tables of its own.
-fn exchange(program: &mut Program, step: usize, kernel: Kernel, tables: [(&'static str, ConstData); 2]) {
-    let consts = tables.into_iter().map(|(name, data)| program.constant(name, data)).collect();
-    let step = &mut program.steps[step];
-    (step.kernel, step.consts) = (kernel, consts);
+/// Names and values of packed tables.
+type Tables = [(&'static str, ConstData); 2];
+
+/// A kernel and its tables; `None` where it takes those of the plain one.
+type Exchange = (Kernel, Option<Tables>);
+
+/// What a family has for each kind of layer: its forms, the fastest first.
+struct Forms {
+    conv: fn(&Layer, &Conv2dI8) -> Vec<Exchange>,
+    depthwise: fn(&Layer, &DepthwiseConv2dI8) -> Vec<Exchange>,
+    dense: fn(&Layer, &FullyConnectedI8) -> Vec<Exchange>,
+}
+
+/// Exchanges every step that has a form which can compute it.
+fn exchange_layers(program: &mut Program, forms: &Forms) {
+    groups::split_groups(program);
+    for i in 0..program.steps.len() {
+        let step = &program.steps[i];
+        let Some(layer) = layer(program, step) else { continue };
+        let candidates = match &step.kernel {
+            Kernel::Conv2dI8(p) if p.groups == 1 => (forms.conv)(&layer, p),
+            Kernel::DepthwiseConv2dI8(p) if p.input.channels == 1 => (forms.conv)(&layer, &as_conv(p)),
+            Kernel::DepthwiseConv2dI8(p) => (forms.depthwise)(&layer, p),
+            Kernel::FullyConnectedI8(p) => (forms.dense)(&layer, p),
+            _ => continue,
+        };
+        // What a kernel cannot compute, its own check says; offsets in the arena are not known yet.
+        let fits = |(kernel, tables): &Exchange| {
+            let tables: Vec<&ConstData> = match tables {
+                Some(tables) => tables.iter().map(|(_, data)| data).collect(),
+                None => step.consts.iter().map(|c| &program.consts[c.0].data).collect(),
+            };
+            kernel.check(&tables, usize::MAX).is_ok()
+        };
+        if let Some((kernel, tables)) = candidates.into_iter().find(fits) {
+            exchange(program, i, kernel, tables);
+        }
+    }
+}
+
+/// Gives a step another kernel, and tables of its own.
+fn exchange(program: &mut Program, step: usize, kernel: Kernel, tables: Option<Tables>) {
+    program.steps[step].kernel = kernel;
+    if let Some(tables) = tables {
+        let consts = tables.into_iter().map(|(name, data)| program.constant(name, data)).collect();
+        program.steps[step].consts = consts;
+    }
 }
 
 /// The tables of a layer, when they are such that the packed form can say them.
@@ -60,6 +103,24 @@ fn as_conv(p: &DepthwiseConv2dI8) -> Conv2dI8 {
         max: p.max,
         scratch: 0,
     }
+}
+
+/// The values of interleaved pixels as columns of one channel: a window of `kw` pixels is one of `kw * channels` columns, and
+/// the order of its weights stays.
+fn as_columns(input: &Image, window: &Window) -> Option<(Image, Window)> {
+    let n = input.channels;
+    if input.layout.chan != 1 && n != 1 || input.layout.col != n || window.dilation_w != 1 {
+        return None;
+    }
+    let layout = Layout { row: input.layout.row, col: 1, chan: 1 };
+    let image = Image { width: input.width * n, channels: 1, layout, ..*input };
+    let window = Window {
+        width: window.width * n,
+        stride_w: window.stride_w * n,
+        pad_left: window.pad_left * n,
+        ..*window
+    };
+    Some((image, window))
 }
 
 /// Forgets the tables of the steps that were exchanged.

@@ -200,6 +200,12 @@ fn in_sixteens(rows: &[Vec<i32>]) -> Vec<i8> {
     (0..length).step_by(16).flat_map(sixteen).collect()
 }
 
+/// Runs of neighbouring taps in words of two; the last tap of an odd run has no partner.
+pub(super) fn words_of_runs(runs: usize, length: usize) -> Vec<Taps> {
+    let word = |run: usize, i: usize| (run * length + i, (i + 1 < length).then_some(run * length + i + 1));
+    (0..runs).flat_map(|run| (0..length).step_by(2).map(move |i| word(run, i))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

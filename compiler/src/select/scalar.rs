@@ -4,43 +4,18 @@
 //! its weights add up to at most 255, since inputs go from -128 to 127 and `128 * 255 < 2^15`. The longest blocks that a channel permits
 //! are found here.
 
-use super::dsp::{as_columns, split_groups};
 use super::pack::Layer;
-use super::{as_conv, exchange, layer};
+use super::{Exchange, Forms, Tables, as_columns};
 use crate::kernels::{ConstData, Kernel};
-use crate::program::{Program, Step};
 use kiln_runtime_core::{
     Conv2dI8, Conv2dI8Scalar, DepthwiseConv2dI8, DepthwiseConv2dI8Scalar, FilterScalar, FullyConnectedI8,
     FullyConnectedI8Scalar, Image, PointwiseConv2dI8Scalar, Window,
 };
 
-/// Names and values of packed tables.
-type Tables = [(&'static str, ConstData); 2];
+/// The forms of each kind of layer.
+pub(super) const FORMS: Forms = Forms { conv, depthwise, dense };
 
-/// Exchanges every step that has a faster form.
-pub(super) fn select(program: &mut Program) {
-    split_groups(program);
-    for i in 0..program.steps.len() {
-        let step = &program.steps[i];
-        let exchanged = match &step.kernel {
-            Kernel::Conv2dI8(p) if p.groups == 1 => conv(program, step, p),
-            Kernel::DepthwiseConv2dI8(p) if p.input.channels == 1 => conv(program, step, &as_conv(p)),
-            Kernel::DepthwiseConv2dI8(p) => depthwise(program, step, p),
-            Kernel::FullyConnectedI8(p) => dense(program, step, p),
-            _ => None,
-        };
-        // What a kernel cannot compute, its own check says; offsets in the arena are not known yet.
-        let fits = |(kernel, tables): &(Kernel, Tables)| {
-            kernel.check(&[&tables[0].1, &tables[1].1], usize::MAX).is_ok()
-        };
-        if let Some((kernel, tables)) = exchanged.filter(fits) {
-            exchange(program, i, kernel, tables);
-        }
-    }
-}
-
-fn conv(program: &Program, step: &Step, p: &Conv2dI8) -> Option<(Kernel, Tables)> {
-    let layer = layer(program, step)?;
+fn conv(layer: &Layer, p: &Conv2dI8) -> Vec<Exchange> {
     let Conv2dI8 { output, input_zero_point, output_zero_point, min, max, .. } = *p;
     let scratch = 0;
     let (input, window) = as_columns(&p.input, &p.window).unwrap_or((p.input, p.window));
@@ -48,11 +23,11 @@ fn conv(program: &Program, step: &Step, p: &Conv2dI8) -> Option<(Kernel, Tables)
     if p.is_pointwise() && input == p.input && planar {
         let order: Vec<usize> = (0..input.channels).collect();
         let p = PointwiseConv2dI8Scalar { input, output, output_zero_point, min, max, scratch };
-        return Some((Kernel::PointwiseConv2dI8Scalar(p), pack(&layer, &order)));
+        return vec![(Kernel::PointwiseConv2dI8Scalar(p), Some(pack(layer, &order)))];
     }
     let order = order_of_rows(&input, &window);
     let p = Conv2dI8Scalar { input, output, window, input_zero_point, output_zero_point, min, max, scratch };
-    Some((Kernel::Conv2dI8Scalar(p), pack(&layer, &order)))
+    vec![(Kernel::Conv2dI8Scalar(p), Some(pack(layer, &order)))]
 }
 
 /// Taps in the order of kernel rows, channels and kernel columns, by their index in the weights of a channel.
@@ -62,11 +37,10 @@ fn order_of_rows(input: &Image, window: &Window) -> Vec<usize> {
     (0..window.height).flat_map(row).collect()
 }
 
-fn depthwise(program: &Program, step: &Step, p: &DepthwiseConv2dI8) -> Option<(Kernel, Tables)> {
-    let layer = layer(program, step)?;
+fn depthwise(layer: &Layer, p: &DepthwiseConv2dI8) -> Vec<Exchange> {
     let taps = p.window.height * p.window.width;
     let channels = layer.weights.chunks_exact(taps.max(1)).enumerate();
-    let channels = channels.flat_map(|(c, weights)| values(&layer, c, weights, block_of_rows(weights)));
+    let channels = channels.flat_map(|(c, weights)| values(layer, c, weights, block_of_rows(weights)));
     let tables = tables(layer.weights.to_vec(), channels.collect());
     let p = DepthwiseConv2dI8Scalar {
         input: p.input,
@@ -80,14 +54,13 @@ fn depthwise(program: &Program, step: &Step, p: &DepthwiseConv2dI8) -> Option<(K
         strip: p.output.height,
         scratch: 0,
     };
-    Some((Kernel::DepthwiseConv2dI8Scalar(p), tables))
+    vec![(Kernel::DepthwiseConv2dI8Scalar(p), Some(tables))]
 }
 
-fn dense(program: &Program, step: &Step, p: &FullyConnectedI8) -> Option<(Kernel, Tables)> {
-    let layer = layer(program, step)?;
+fn dense(layer: &Layer, p: &FullyConnectedI8) -> Vec<Exchange> {
     let features = p.input.width * p.input.channels;
     let rows = layer.weights.chunks_exact(features.max(1)).enumerate();
-    let mut channels: Vec<i32> = rows.flat_map(|(c, row)| values(&layer, c, row, 1)).collect();
+    let mut channels: Vec<i32> = rows.flat_map(|(c, row)| values(layer, c, row, 1)).collect();
     let mut weights = layer.weights.to_vec();
     // Four outputs at least.
     let missing = 4usize.saturating_sub(layer.bias.len());
@@ -96,7 +69,7 @@ fn dense(program: &Program, step: &Step, p: &FullyConnectedI8) -> Option<(Kernel
     let tables = tables(weights, channels);
     let FullyConnectedI8 { input, output, output_zero_point, min, max, .. } = *p;
     let p = FullyConnectedI8Scalar { input, output, output_zero_point, min, max, scratch: 0 };
-    Some((Kernel::FullyConnectedI8Scalar(p), tables))
+    vec![(Kernel::FullyConnectedI8Scalar(p), Some(tables))]
 }
 
 /// Weights of each channel in an order, filled up to an even number with a zero.
