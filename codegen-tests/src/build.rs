@@ -66,8 +66,21 @@ impl Workshop {
         self.library(artifact);
         let name = &artifact.module;
         let main = self.path().join(format!("run_{name}.rs"));
+        // An input that comes by rows has no place in the model.
+        let infer = if artifact.plan.placement.shape.is_fed() {
+            let size = artifact.program.buffers[artifact.program.inputs[0].buffer.0].size();
+            format!("let input = rest.split_off(..{size}).unwrap();\n        model.run_bytes(input);")
+        } else {
+            "for i in 0..Model::INPUTS {
+            rest.read_exact(model.input_bytes_mut(i)).unwrap();
+        }
+        model.invoke();
+        assert!(model.input_bytes_mut(Model::INPUTS).is_empty());"
+                .to_owned()
+        };
         let text = format!(
             "use lib_{name}::{name}::Model;
+#[allow(unused_imports)]
 use std::io::{{Read, Write}};
 static MODEL: std::sync::Mutex<Model> = std::sync::Mutex::new(Model::new());
 fn main() {{
@@ -76,15 +89,12 @@ fn main() {{
     std::io::stdin().read_to_end(&mut bytes).unwrap();
     let mut rest = &bytes[..];
     while !rest.is_empty() {{
-        for i in 0..Model::INPUTS {{
-            rest.read_exact(model.input_bytes_mut(i)).unwrap();
-        }}
-        model.invoke();
+        {infer}
         for i in 0..Model::OUTPUTS {{
             std::io::stdout().write_all(model.output_bytes(i)).unwrap();
         }}
     }}
-    assert!(model.input_bytes_mut(Model::INPUTS).is_empty() && model.output_bytes(Model::OUTPUTS).is_empty());
+    assert!(model.output_bytes(Model::OUTPUTS).is_empty());
 }}
 "
         );

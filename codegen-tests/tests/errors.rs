@@ -51,6 +51,30 @@ fn files_that_are_no_models() {
 }
 
 #[test]
+fn inputs_that_cannot_come_by_rows() {
+    let refused = |name: &str, graph: &str| {
+        let bytes = text::encode(&format!(r#"<ir_version: 8, opset_import: ["" : 13]> {graph}"#));
+        let options = Options { stream_input: true, ..Options::default() };
+        let result = driver::compile(&bytes, &mut |_, _, _| Err("none".into()), &options);
+        snapshot(name, result.map_or_else(|e| e.to_string(), |_| "it compiled".to_string()));
+    };
+    refused(
+        "rows_two_inputs",
+        "g (float[1,1,4,4] a, float[1,1,4,4] b) => (float[1,1,4,4] y) { y = Add(a, b) }",
+    );
+    refused(
+        "rows_dense",
+        "g (float[1,16] x) => (float[1,2] y) <float[16,2] w = random(1)> { [dense/MatMul] y = MatMul(x, w) }",
+    );
+    // One layer reads rows, the other columns.
+    refused(
+        "rows_two_shapes",
+        "g (float[1,2,4,4] x) => (float[1,2,3,4] y, float[1,2,3,4] z) <float[2,2,2,1] w = random(1)> {
+            [upright/Conv] y = Conv(x, w) t = Transpose<perm = [0, 1, 3, 2]>(x) [lying/Conv] z = Conv(t, w) }",
+    );
+}
+
+#[test]
 fn no_prefix_of_a_model_panics() {
     let bytes = text::encode(RELU);
     for end in 0..bytes.len() {

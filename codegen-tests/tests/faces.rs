@@ -86,12 +86,19 @@ fn five_megabytes_of_weights_are_baked_by_the_macro() {
 fn the_macro_says_what_is_wrong_where_it_stands() {
     let model = r#"<ir_version: 8, opset_import: ["" : 13]>
         odd (float[1,4] x) => (float[1,4] y) { [odd/Det] y = Frobnicate(x) }"#;
-    let models = [("odd.onnx", text::encode(model)), ("no.onnx", b"<html>".to_vec())];
+    let dense = r#"<ir_version: 8, opset_import: ["" : 13]>
+        dense (float[1,4] x) => (float[1,2] y) <float[4,2] w = random(1)> { y = MatMul(x, w) }"#;
+    let models = [
+        ("odd.onnx", text::encode(model)),
+        ("dense.onnx", text::encode(dense)),
+        ("no.onnx", b"<html>".to_vec()),
+    ];
     let cases = [
         ("include_model!(\"missing.onnx\")", "missing.onnx` cannot be read"),
         ("include_model!(\"odd.onnx\")", "error[E0201]: operator `Frobnicate` is not supported"),
         ("include_model!(\"no.onnx\")", "error[E0101]"),
         ("include_model!(\"odd.onnx\", rom = 1)", "unknown option `rom`"),
+        ("include_model!(\"dense.onnx\", stream_input = true)", "error[E0715]"),
         ("include_model!(5)", "expected"),
     ];
     for (call, expected) in cases {
@@ -99,6 +106,44 @@ fn the_macro_says_what_is_wrong_where_it_stands() {
         let printed = fails(cargo(folder.path(), &["check", "--quiet"]));
         assert!(printed.contains(expected), "{call}: no `{expected}` in\n{printed}");
         assert!(printed.contains("src/main.rs:1:"), "{call} is not pointed at:\n{printed}");
+    }
+}
+
+#[test]
+fn the_macro_and_the_build_script_take_an_input_by_rows() {
+    // Row `y` has the values 8 y to 8 y + 7, for `predict` as for `run_rows`.
+    let main = |include: &str, model: &str| {
+        format!(
+            "{include} fn main() {{
+                static MODEL: std::sync::Mutex<{model}> = std::sync::Mutex::new({model}::new());
+                let mut model = MODEL.lock().unwrap();
+                let whole = model.predict(&std::array::from_fn(|i| i as f32 / 64.0));
+                let mut next = 0;
+                model.run_rows(|y, to| {{
+                    assert_eq!(y, next);
+                    next += 1;
+                    for (x, to) in to.iter_mut().enumerate() {{ *to = (8 * y + x) as f32 / 64.0 }}
+                }});
+                println!(\"{{}} {{next}}\", *model.output() == whole);
+            }}"
+        )
+    };
+    let include = r#"kiln_macros::include_model!(pub struct Digits = "digits.onnx", stream_input = true);"#;
+    let model = std::fs::read(root().join("examples/models/digits.onnx")).expect("the model");
+    let models = [("digits.onnx", model.clone())];
+    let r#macro = with_main("rows", &main(include, "Digits"), &models);
+    let script = copy("build-script", "rows");
+    let include = r#"include!(concat!(env!("OUT_DIR"), "/digits.rs"));"#;
+    let build =
+        "fn main() { kiln_compiler::Compiler::new(\"digits.onnx\").stream_input().compile_or_exit(); }";
+    let text = main(include, "digits::Model");
+    for (file, contents) in
+        [("build.rs", build.as_bytes()), ("src/main.rs", text.as_bytes()), ("digits.onnx", &model)]
+    {
+        std::fs::write(script.path().join(file), contents).expect("a file");
+    }
+    for folder in [r#macro.path(), script.path()] {
+        assert_eq!(succeeds(cargo(folder, &["run", "--quiet"])), "true 8\n");
     }
 }
 

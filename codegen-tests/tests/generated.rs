@@ -36,6 +36,14 @@ fn random(ty: &TensorType, seed: u64) -> Tensor {
     }
 }
 
+/// Compiled so that the input comes row by row.
+fn compile_fed(path: &Path, name: &str) -> Artifact {
+    let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let options = Options { name: Some(name.to_owned()), stream_input: true, ..Options::default() };
+    driver::compile(&bytes, &mut |_, _, _| Err("none".into()), &options)
+        .unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
 fn agree(workshop: &Workshop, artifact: &Artifact) {
     let program = workshop.program(artifact);
     let inferences: Vec<Vec<Tensor>> = (0..3)
@@ -66,6 +74,13 @@ fn generated_code_equals_the_interpreter() {
     let workshop = Workshop::new();
     agree(&workshop, &compile(&example("digits.onnx"), "digits"));
     agree(&workshop, &compile(&example("digits.int8.onnx"), "digits_int8"));
+}
+
+#[test]
+fn an_input_that_comes_by_rows_gives_the_same_bits() {
+    let workshop = Workshop::new();
+    agree(&workshop, &compile_fed(&example("digits.onnx"), "digits"));
+    agree(&workshop, &compile_fed(&example("digits.int8.onnx"), "digits_int8"));
 }
 
 #[test]

@@ -137,6 +137,7 @@ fn model(program: &Program, inputs: &[Tensor], name: &str) -> BenchModel {
         weights: code.weights.map(|bytes| (code.weights_file, bytes)),
         inputs: inputs.iter().map(|t| t.bytes().to_vec()).collect(),
         tables: None,
+        fed: false,
     }
 }
 

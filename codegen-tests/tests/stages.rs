@@ -32,3 +32,16 @@ fn models_at_every_stage() {
     }
     assert!(seen >= 7);
 }
+
+#[test]
+fn a_model_whose_input_comes_by_rows() {
+    let model = include_str!("models/conv_relu_pool_dense.onnx.txt");
+    let options = Options { name: Some("rows".to_string()), stream_input: true, ..Options::default() };
+    let artifact =
+        driver::compile(&text::encode(model), &mut |_, _, _| Err("no external data".into()), &options);
+    let artifact = artifact.unwrap_or_else(|e| panic!("{e}"));
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true, snapshot_path => "models" }, {
+        insta::assert_snapshot!("rows.4-plan", artifact.plan.to_string());
+        insta::assert_snapshot!("rows.5-text", artifact.text);
+    });
+}

@@ -243,18 +243,21 @@ fn random(seed: u64) -> (Program, Vec<Tensor>) {
     (graph.program, inputs)
 }
 
-/// All kernel calls in order, streams call by call.
-fn calls(program: &Program, placement: &Placement) -> Vec<(usize, Range<usize>)> {
+/// All kernel calls in order, streams call by call, and, where the input comes by rows, those that come before a call.
+fn calls(program: &Program, placement: &Placement) -> Vec<(usize, Range<usize>, Range<usize>)> {
     let mut calls = vec![];
     let mut index = 0;
     while index < program.steps.len() {
         match placement.shape.stream(index) {
             Some(stream) => {
-                calls.extend(stream.calls().map(|(tick, step)| (step, stream.rows_at(step, tick))));
+                calls.extend(stream.calls().map(|(tick, step)| {
+                    let feed = stream.feed.as_ref().filter(|_| step == stream.first);
+                    (step, stream.rows_at(step, tick), feed.map_or(0..0, |feed| feed.rows.at(tick)))
+                }));
                 index = stream.steps().end;
             }
             None => {
-                calls.push((index, 0..placement.kernel(program, index).rows()));
+                calls.push((index, 0..placement.kernel(program, index).rows(), 0..0));
                 index += 1;
             }
         }
@@ -278,11 +281,25 @@ fn run_poisoned(program: &Program, plan: &Plan, inputs: &[Tensor], random: &mut 
         let at = placement.buffers[port.buffer.0];
         at..at + program.buffers[port.buffer.0].size()
     };
+    // Where the rows of an input that comes by rows go, and where they come from.
+    let fed = program.inputs.iter().position(|p| placement.shape.feed(p.buffer).is_some());
+    let rows_of = |rows: &Range<usize>| -> Vec<(usize, usize)> {
+        let Some(buffer) = fed.map(|i| program.inputs[i].buffer) else { return vec![] };
+        let form = placement.shape.form(buffer).expect("a ring");
+        let cells = rows.clone().flat_map(|y| (0..form.channels).map(move |c| (y, c)));
+        let cells = cells.flat_map(|(y, c)| (0..form.width).map(move |x| (y, c, x)));
+        let to = |y: usize, c: usize, x: usize| (y % form.ring * form.channels + c) * form.width + x;
+        cells
+            .map(|(y, c, x)| {
+                (placement.buffers[buffer.0] + to(y, c, x), (c * form.height + y) * form.width + x)
+            })
+            .collect()
+    };
     // From the end: who is still read.
     let mut live = vec![false; placement.arena];
     program.outputs.iter().for_each(|p| live[place(p)].fill(true));
     let mut before = vec![];
-    for (step, rows) in calls.iter().rev() {
+    for (step, rows, feed) in calls.iter().rev() {
         let kernel = &kernels[*step];
         bytes(&kernel.writes()[0], rows.clone()).into_iter().for_each(|at| live[at] = false);
         for (image, _) in kernel.reads().iter().zip(&program.steps[*step].reads).filter(|(_, b)| b.is_some())
@@ -297,12 +314,16 @@ fn run_poisoned(program: &Program, plan: &Plan, inputs: &[Tensor], random: &mut 
             bytes(image, read.into_iter()).into_iter().for_each(|at| live[at] = true);
         }
         before.push(live.clone());
+        rows_of(feed).into_iter().for_each(|(at, _)| live[at] = false);
     }
     let mut mem = vec![Block::ZERO; placement.arena / 16];
-    for (port, tensor) in program.inputs.iter().zip(inputs) {
+    for (port, tensor) in program.inputs.iter().zip(inputs).filter(|_| fed.is_none()) {
         view_mut::<u8>(&mut mem)[place(port)].copy_from_slice(tensor.bytes());
     }
-    for ((step, rows), live) in calls.iter().zip(before.iter().rev()) {
+    for ((step, rows, feed), live) in calls.iter().zip(before.iter().rev()) {
+        for (to, from) in rows_of(feed) {
+            view_mut::<u8>(&mut mem)[to] = inputs[0].bytes()[from];
+        }
         let poison = random.range(0, 255) as u8;
         let dead = view_mut::<u8>(&mut mem).iter_mut().zip(live).filter(|(_, live)| !**live);
         dead.for_each(|(byte, _)| *byte = byte.wrapping_add(poison | 1));
@@ -394,4 +415,31 @@ fn a_ring_that_is_too_small_is_found() {
         }
     }
     assert!(tried > 20 && found == tried, "{found} of {tried}");
+}
+
+#[test]
+fn inputs_by_rows_give_the_bits_of_whole_ones() {
+    let (mut fed, mut rings) = (0, 0);
+    for seed in 2000..2300 {
+        let (plain, inputs) = random(seed);
+        let expected: Vec<Vec<u8>> =
+            run(&plain, &inputs).expect("it runs").iter().map(|t| t.bytes().to_vec()).collect();
+        for family in Family::ALL {
+            let program = select::select(plain.clone(), family);
+            let Ok(plan) = plan::plan_by_rows(&program) else { continue };
+            let shape = &plan.placement.shape;
+            assert!(shape.is_fed());
+            assert_eq!(plan::verify(&program, &plan), Ok(()), "seed {seed} {family:?}\n{program}\n{plan}");
+            let outputs = run_placed(&program, &plan.placement, &inputs, &mut |_, _| {}).expect("it runs");
+            let same = outputs.iter().zip(&expected).all(|(o, e)| o.bytes() == *e);
+            assert!(same, "seed {seed} {family:?}\n{program}\n{plan}");
+            let poisoned = run_poisoned(&program, &plan, &inputs, &mut Random(seed));
+            assert!(poisoned == expected, "poisoned: seed {seed} {family:?}\n{program}\n{plan}");
+            fed += 1;
+            rings +=
+                usize::from(shape.form(program.inputs[0].buffer).is_some_and(|form| form.ring < form.height));
+        }
+    }
+    println!("{fed} inputs by rows, {rings} of them not as a whole");
+    assert!(fed > 300 && rings > 200, "{fed} {rings}");
 }

@@ -108,6 +108,12 @@ impl Compiler {
         self
     }
 
+    /// The input comes row by row, through `Model::run_rows`, and never lies in memory as a whole.
+    pub fn stream_input(mut self) -> Compiler {
+        self.options.stream_input = true;
+        self
+    }
+
     /// Which arithmetic: what the profile `MODEL.kiln.toml` says where there is one, when not called.
     pub fn precision(mut self, precision: Precision) -> Compiler {
         self.precision = precision;

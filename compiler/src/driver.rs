@@ -32,6 +32,8 @@ pub struct Options {
     pub shapes: BTreeMap<String, Vec<usize>>,
     /// The kernels that the target has.
     pub family: Family,
+    /// Whether the input comes row by row, and never lies in memory as a whole.
+    pub stream_input: bool,
 }
 
 impl Default for Options {
@@ -42,6 +44,7 @@ impl Default for Options {
             batch: 1,
             shapes: BTreeMap::new(),
             family: Family::default(),
+            stream_input: false,
         }
     }
 }
@@ -76,12 +79,17 @@ pub struct Artifact {
 pub fn compile(bytes: &[u8], external: External, options: &Options) -> Result<Artifact, Diagnostics> {
     let mut stages = vec![];
     let (graph, removed) = graph(bytes, external, options, &mut stages)?;
-    let program = select::select(lower::lower(&graph)?, options.family);
+    let mut program = select::select(lower::lower(&graph)?, options.family);
+    program::share_shapes(&mut program);
     program::verify(&program)
         .map_err(|e| Diagnostic::new("E0903", format!("internal error after `select`: {e}")))?;
     let order = plan::order(&program);
     let program = plan::reordered(program, &order);
-    let plan = Plan { order_exact: order.exact, ..plan::plan(&program) };
+    let planned = match options.stream_input {
+        true => plan::plan_by_rows(&program)?,
+        false => plan::plan(&program),
+    };
+    let plan = Plan { order_exact: order.exact, ..planned };
     plan::verify(&program, &plan)
         .map_err(|e| Diagnostic::new("E0904", format!("internal error after planning: {e}")))?;
     let name = options.name.clone().unwrap_or_else(|| graph.name.clone());

@@ -84,6 +84,11 @@ pub fn bytes_mut(mem: &mut [Block], offset: usize, len: usize) -> &mut [u8] {
     view_mut::<u8>(mem).get_mut(offset..).and_then(|m| m.get_mut(..len)).unwrap_or(&mut [])
 }
 
+/// `N` mutable elements from element `at` of the memory on, none when they are not all inside.
+pub fn row_mut<T: Plain, const N: usize>(mem: &mut [Block], at: usize) -> Option<&mut [T; N]> {
+    view_mut::<T>(mem).get_mut(at..)?.first_chunk_mut()
+}
+
 /// Constant bytes at alignment 16, so that tables of wider elements may lie in them.
 #[repr(C, align(16))]
 pub struct Aligned<const N: usize>(pub [u8; N]);
@@ -127,5 +132,9 @@ mod tests {
         assert_eq!(bytes(&mem, 31, 1), [9]);
         assert!(bytes(&mem, 29, 4).is_empty() && bytes(&mem, 99, 0).is_empty());
         assert!(bytes_mut(&mut mem, usize::MAX, 1).is_empty());
+        assert_eq!(row_mut::<i8, 3>(&mut mem, 29), Some(&mut [2, 3, 9]).map(|row: &mut [i8; 3]| row));
+        assert!(
+            row_mut::<i8, 3>(&mut mem, 30).is_none() && row_mut::<f32, 1>(&mut mem, usize::MAX).is_none()
+        );
     }
 }

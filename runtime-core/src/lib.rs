@@ -48,7 +48,7 @@ mod vfp;
 
 pub mod math;
 
-pub use arena::{Aligned, Block, Plain, array, array_mut, bytes, bytes_mut, expect, view, view_mut};
+pub use arena::{Aligned, Block, Plain, array, array_mut, bytes, bytes_mut, expect, row_mut, view, view_mut};
 pub use binary::*;
 pub use conv2d::*;
 pub use conv2d_f32::{Conv2dF32, conv2d_f32};

@@ -24,6 +24,9 @@ pub struct ModelArgs {
     /// Arithmetic; when not given, what the profile `MODEL.kiln.toml` says where there is one.
     #[arg(long, value_enum)]
     pub precision: Option<Precision>,
+    /// The input comes row by row (`run_rows`), and never lies in memory as a whole.
+    #[arg(long)]
+    pub stream_input: bool,
 }
 
 /// Arithmetic of the compiled model.
@@ -84,6 +87,7 @@ impl ModelArgs {
             batch: self.batch,
             shapes: self.shapes.iter().cloned().collect(),
             family,
+            stream_input: self.stream_input,
         }
     }
 

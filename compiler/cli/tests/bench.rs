@@ -50,6 +50,7 @@ fn tiny(text: &str) -> BenchModel {
         weights: Some(("tiny.weights.bin".into(), tables())),
         inputs: vec![input()],
         tables: Some(64),
+        fed: false,
     }
 }
 

@@ -15,10 +15,11 @@ use proc_macro2::{Group, Literal, Span, TokenStream, TokenTree};
 use quote::quote;
 use std::path::{Path, PathBuf};
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, Ident, LitInt, LitStr, Token, Visibility};
+use syn::{Attribute, Ident, LitBool, LitInt, LitStr, Token, Visibility};
 
 /// Compiles an ONNX model into a module that is named after the file. `include_model!(pub struct Name = "file.onnx")` also
-/// gives the module's `Model` that name. A dynamic batch becomes 1, or what `batch = N` says behind the file.
+/// gives the module's `Model` that name. A dynamic batch becomes 1, or what `batch = N` says behind the file. With
+/// `stream_input = true`, the input comes row by row, through `Model::run_rows`, and never lies in memory as a whole.
 #[proc_macro]
 pub fn include_model(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let call = syn::parse_macro_input!(input as Call);
@@ -29,6 +30,7 @@ struct Call {
     alias: Option<(Vec<Attribute>, Visibility, Ident)>,
     file: LitStr,
     batch: usize,
+    stream_input: bool,
 }
 
 impl Parse for Call {
@@ -42,7 +44,7 @@ impl Parse for Call {
             input.parse::<Token![=]>()?;
             Some((attributes, visibility, name))
         };
-        let mut call = Call { alias, file: input.parse()?, batch: 1 };
+        let mut call = Call { alias, file: input.parse()?, batch: 1, stream_input: false };
         while !input.is_empty() {
             input.parse::<Token![,]>()?;
             if input.is_empty() {
@@ -50,11 +52,14 @@ impl Parse for Call {
             }
             let option: Ident = input.parse()?;
             input.parse::<Token![=]>()?;
-            if option != "batch" {
-                let message = format!("unknown option `{option}`; known is `batch`");
-                return Err(syn::Error::new(option.span(), message));
+            match option.to_string().as_str() {
+                "batch" => call.batch = input.parse::<LitInt>()?.base10_parse()?,
+                "stream_input" => call.stream_input = input.parse::<LitBool>()?.value,
+                other => {
+                    let message = format!("unknown option `{other}`; known are `batch`, `stream_input`");
+                    return Err(syn::Error::new(option.span(), message));
+                }
             }
-            call.batch = input.parse::<LitInt>()?.base10_parse()?;
         }
         Ok(call)
     }
@@ -66,7 +71,7 @@ fn expand(call: &Call) -> syn::Result<TokenStream> {
         .map(PathBuf::from)
         .ok_or_else(|| fail("include_model! needs Cargo: CARGO_MANIFEST_DIR is not set".to_owned()))?;
     let path = folder.join(call.file.value());
-    let mut options = Options { batch: call.batch, ..Options::default() };
+    let mut options = Options { batch: call.batch, stream_input: call.stream_input, ..Options::default() };
     name_after_file(&mut options, &path);
     let source = source(&path, Precision::default()).map_err(|e| fail(e.to_string()))?;
     let artifacts = families(&source, &options).map_err(|e| fail(e.to_string()))?;

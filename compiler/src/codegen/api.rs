@@ -15,9 +15,26 @@ enum Side {
 
 /// How a port's values are converted from and to real numbers.
 #[derive(Clone, Copy, PartialEq)]
-enum Real {
+pub(super) enum Real {
     F32,
     Integer(ElemType),
+}
+
+impl Real {
+    /// The output, of `len` values, as real numbers.
+    pub(super) fn output(self, len: usize) -> String {
+        match self {
+            Real::F32 => "            *self.output()\n".to_owned(),
+            Real::Integer(_) => format!(
+                "            let mut output = [0.0; {len}];
+            for (to, from) in output.iter_mut().zip(self.output()) {{
+                *to = OUTPUT.dequantize(i32::from(*from));
+            }}
+            output
+"
+            ),
+        }
+    }
 }
 
 impl Generator<'_> {
@@ -26,6 +43,7 @@ impl Generator<'_> {
         let (inputs, outputs) = (self.inputs.len(), self.outputs.len());
         let descriptors =
             self.descriptors(Side::Input, &self.inputs) + &self.descriptors(Side::Output, &self.outputs);
+        let descriptors = descriptors + &self.fed().map_or(String::new(), |fed| fed.constants());
         format!(
             "{imports}
 {descriptors}\
@@ -51,11 +69,7 @@ impl Generator<'_> {
             Model {{ arena: [Block::ZERO; {blocks}] }}
         }}
 {getters}
-        /// Computes the outputs from the inputs. Inputs share their memory with what is computed: write them again
-        /// before the next call.
-        pub fn invoke(&mut self) {{
-{invoke}        }}
-{wrappers}    }}
+{invoke}{wrappers}    }}
 
     impl Default for Model {{
         fn default() -> Model {{
@@ -72,7 +86,7 @@ impl Generator<'_> {
             macs = self.program.macs(),
             getters = self.getters(),
             invoke = self.invoke(),
-            wrappers = self.wrappers(),
+            wrappers = self.fed().map_or_else(|| self.wrappers(), |fed| fed.wrappers()),
         )
     }
 
@@ -95,8 +109,10 @@ impl Generator<'_> {
         if self.program.family() != Family::Plain {
             names.extend(["FAMILY", "Family"]);
         }
-        if !self.inputs.is_empty() {
-            names.extend(["array_mut", "bytes_mut", "TensorInfo"]);
+        match self.fed() {
+            Some(_) => names.extend(["Image", "Layout", "Rows", "TensorInfo", "row_mut"]),
+            None if self.inputs.is_empty() => {}
+            None => names.extend(["array_mut", "bytes_mut", "TensorInfo"]),
         }
         if !self.outputs.is_empty() {
             names.extend(["array", "bytes", "TensorInfo"]);
@@ -148,7 +164,8 @@ impl Generator<'_> {
     fn getters(&self) -> String {
         let blocks = self.plan.arena_len / 16;
         let mut text = String::new();
-        for port in &self.inputs {
+        let fed = self.fed().is_some();
+        for port in self.inputs.iter().filter(|_| !fed) {
             let (ty, len, offset) = (rust_type(port.port.ty.elem), port.len, port.offset);
             let _ = write!(
                 text,
@@ -167,13 +184,15 @@ impl Generator<'_> {
             let _ = write!(
                 text,
                 "
-        /// Output {}, valid from `invoke` until an input is written.
+        /// Output {}, valid from `{call}` until {until}.
         pub fn {}(&self) -> &[{ty}; {len}] {{
             array::<{ty}, {offset}, {len}, {blocks}>(&self.arena)
         }}
 ",
                 signature(port.port),
-                method(Side::Output, &self.outputs, port)
+                method(Side::Output, &self.outputs, port),
+                call = if fed { "run_rows" } else { "invoke" },
+                until = if fed { "its next call" } else { "an input is written" }
             );
         }
         text + &self.byte_getters()
@@ -185,7 +204,7 @@ impl Generator<'_> {
                 text + &format!("                {i} => {call}self.arena, {}, {}),\n", p.offset, p.size)
             })
         };
-        format!(
+        let inputs = format!(
             "
         /// Input `index` as bytes; none where there is no such input.
         pub fn input_bytes_mut(&mut self, index: usize) -> &mut [u8] {{
@@ -193,7 +212,12 @@ impl Generator<'_> {
 {}                _ => &mut [],
             }}
         }}
-
+",
+            arms(&self.inputs, "bytes_mut(&mut ")
+        );
+        let inputs = if self.fed().is_some() { String::new() } else { inputs };
+        format!(
+            "{inputs}
         /// Output `index` as bytes; none where there is no such output.
         pub fn output_bytes(&self, index: usize) -> &[u8] {{
             match index {{
@@ -201,19 +225,24 @@ impl Generator<'_> {
             }}
         }}
 ",
-            arms(&self.inputs, "bytes_mut(&mut "),
             arms(&self.outputs, "bytes(&")
         )
     }
 
     fn invoke(&self) -> String {
-        if self.program.steps.is_empty() {
-            return String::new();
+        let body = match self.program.steps.is_empty() {
+            true => String::new(),
+            false => format!("            let mem: &mut [Block] = &mut self.arena;\n{}", self.calls(12)),
+        };
+        if let Some(fed) = self.fed() {
+            return fed.run_rows(&body);
         }
         format!(
-            "            let mem: &mut [Block] = &mut self.arena;
-{}",
-            self.calls(12)
+            "        /// Computes the outputs from the inputs. Inputs share their memory with what is computed: write them again
+        /// before the next call.
+        pub fn invoke(&mut self) {{
+{body}        }}
+"
         )
     }
 
@@ -243,17 +272,7 @@ impl Generator<'_> {
 "
             ),
         };
-        let back = match to {
-            Real::F32 => "            *self.output()\n".to_owned(),
-            _ => format!(
-                "            let mut output = [0.0; {m}];
-            for (to, from) in output.iter_mut().zip(self.output()) {{
-                *to = OUTPUT.dequantize(i32::from(*from));
-            }}
-            output
-"
-            ),
-        };
+        let back = to.output(m);
         run + &format!(
             "
         /// Computes on real numbers, which are converted straight into and out of the model's memory.
@@ -265,7 +284,7 @@ impl Generator<'_> {
     }
 }
 
-fn real(port: &ApiPort<'_>) -> Option<Real> {
+pub(super) fn real(port: &ApiPort<'_>) -> Option<Real> {
     let quantized = port.port.qparams.as_ref().is_some_and(|q| q.is_per_tensor());
     match port.port.ty.elem {
         ElemType::F32 => Some(Real::F32),

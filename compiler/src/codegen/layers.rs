@@ -72,6 +72,7 @@ impl Generator<'_> {
                  {:indent$}for tick in 0..{} {{",
                 "", "", stream.ticks
             );
+            text += &self.feed_calls(stream, indent + 4);
             for step in stream.steps() {
                 let _ =
                     write!(text, "{:indent$}    {}", "", self.call(step, |rows| format!("{rows}.at(tick)")));

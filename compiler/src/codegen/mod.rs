@@ -5,6 +5,7 @@
 //! [`LARGEST_DECIMAL`] values are bytes of one file beside the text.
 
 mod api;
+mod fed;
 mod layers;
 mod literal;
 mod names;

@@ -49,6 +49,14 @@ impl Kernel {
         }
     }
 
+    /// Whether each element of the output depends on one element of the input alone, whatever its place.
+    pub fn is_map(&self) -> bool {
+        let converts = matches!(self, Kernel::QuantizeF32I8(_) | Kernel::DequantizeI8F32(_));
+        (converts || self.overlay() == Overlay::Elements)
+            && self.reads().len() == 1
+            && self.window().is_some()
+    }
+
     /// Output rows, at most that far apart, that one call may compute in any order among each other; rows further apart come in
     /// ascending order.
     pub fn rows_at_once(&self) -> usize {

@@ -3,7 +3,7 @@
 //! The steps, in their order, are cut into ranges: single steps and groups. What is live during a range does not depend on the
 //! other ranges, but for the form of the buffers between them: whole planes, or row by row. So the cut with the least peak is a
 //! shortest path over positions and forms. Of all cuts below a limit of memory the one that adds least instructions is taken,
-//! and the limit is the lowest at which that is at most [`MOST_MORE`] of the program's estimated instructions.
+//! and the limit is the lowest at which that is at most a share, [`MOST_MORE`] by default, of the program's estimated instructions.
 
 use super::live::{self, Life};
 use super::stream::Streams;
@@ -13,7 +13,7 @@ use kiln_runtime_core::Family;
 use std::ops::Range;
 
 /// Instructions that streams may add, as a share of all.
-const MOST_MORE: f64 = 0.03;
+pub(super) const MOST_MORE: f64 = 0.03;
 /// Longest group.
 const MOST_STEPS: usize = 24;
 /// Shapes that are planned as a whole.
@@ -32,15 +32,19 @@ struct Segment {
 }
 
 /// Shapes of a program that need little memory and are cheap enough, as far as segments say it, the smallest first; none where
-/// no stream helps. What segments do not see is that overlays tie buffers together, so there are several.
-pub(super) fn shapes(program: &Program) -> Vec<Shape> {
-    let segments = segments(program);
+/// no stream helps. What segments do not see is that overlays tie buffers together, so there are several. They add the
+/// share `most` of instructions. The rows of the input `fed` come one by one, whatever that adds at least.
+pub(super) fn shapes(program: &Program, fed: Option<BufferId>, most: f64) -> Vec<Shape> {
+    let segments = segments(program, fed);
     let total: f64 = program.steps.iter().map(|s| instructions(&s.kernel)).sum();
     let mut limits: Vec<usize> = segments.iter().map(|s| s.bytes).collect();
     limits.sort_unstable();
     limits.dedup();
-    let cheap =
-        |limit: usize| cut(&segments, program.steps.len(), limit).filter(|c| c.1 <= MOST_MORE * total);
+    let Some(all) = limits.last().and_then(|&limit| cut(&segments, program.steps.len(), limit)) else {
+        return vec![];
+    };
+    let most = if fed.is_some() { all.1.max(most * total) } else { most * total };
+    let cheap = |limit: usize| cut(&segments, program.steps.len(), limit).filter(|c| c.1 <= most);
     let lowest = limits.partition_point(|&limit| cheap(limit).is_none());
     let Some(&least) = limits.get(lowest) else { return vec![] };
     let mut found: Vec<Vec<usize>> = vec![];
@@ -63,7 +67,9 @@ fn joined<'a>(program: &Program, segments: impl Iterator<Item = &'a Segment>) ->
     for segment in segments {
         shape.streams.extend(segment.shape.streams.clone());
         // Who writes a buffer says how it lies.
-        for to in program.steps[segment.steps.clone()].iter().flat_map(|s| &s.writes) {
+        let written = program.steps[segment.steps.clone()].iter().flat_map(|s| s.writes.iter().copied());
+        let fed = segment.shape.streams.iter().filter_map(|s| Some(s.feed.as_ref()?.buffer));
+        for to in written.chain(fed) {
             shape.forms[to.0] = segment.shape.forms[to.0];
         }
     }
@@ -71,15 +77,18 @@ fn joined<'a>(program: &Program, segments: impl Iterator<Item = &'a Segment>) ->
 }
 
 /// All single steps and groups, in the order of their first steps.
-fn segments(program: &Program) -> Vec<Segment> {
-    let search = Search {
-        program,
-        streams: Streams::new(program),
-        lives: live::lives(program, &Shape::default()).lives,
-    };
+fn segments(program: &Program, fed: Option<BufferId>) -> Vec<Segment> {
+    let streams = Streams::new(program, fed);
+    let mut search = Search { program, streams, lives: live::lives(program, &Shape::default()).lives };
+    let uses = |step: usize| program.steps[step].reads.iter().any(|b| b.is_some() && *b == fed);
+    if let (Some(fed), Some(step)) = (fed, (0..program.steps.len()).find(|&s| uses(s))) {
+        search.lives[fed.0].first = step + 1;
+    }
     let mut segments = vec![];
     for first in 0..program.steps.len() {
-        search.add(first..first + 1, &Shape::default(), &[false, true], &mut segments);
+        if !uses(first) {
+            search.add(first..first + 1, &Shape::default(), &[false, true], &mut segments);
+        }
         for last in first..program.steps.len().min(first + MOST_STEPS) {
             if program.steps[last].kernel.window().is_none() {
                 break;

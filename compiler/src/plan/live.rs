@@ -142,7 +142,7 @@ fn life(program: &Program, shape: &Shape) -> Vec<Life> {
         life.first = life.first.min(first);
         life.last = life.last.max(last);
     };
-    for port in &program.inputs {
+    for port in program.inputs.iter().filter(|port| shape.feed(port.buffer).is_none()) {
         touch(port.buffer, 0, 0);
     }
     for (i, step) in program.steps.iter().enumerate() {

@@ -3,6 +3,7 @@
 //! Time runs from 0, when the inputs are there, over step `i` at `i + 1`, to the end, when the outputs are read. Two
 //! buffers whose lives meet lie apart, except where a kernel may write its output over its dying input.
 
+mod fed;
 mod group;
 mod live;
 mod order;
@@ -13,6 +14,7 @@ mod svg;
 mod text;
 mod verify;
 
+pub use fed::plan_by_rows;
 pub use live::{Life, Overlay};
 pub use order::{Order, order, reordered};
 pub use verify::verify;
@@ -69,7 +71,8 @@ pub struct PlannedStep {
 /// instructions are left out.
 pub fn plan(program: &Program) -> Plan {
     let whole = plan_as(program, Shape::default());
-    let streamed = group::shapes(program).into_iter().map(|shape| plan_as(program, shape));
+    let streamed =
+        group::shapes(program, None, group::MOST_MORE).into_iter().map(|shape| plan_as(program, shape));
     // A stream is worth its calls where it saves a twentieth.
     let worth = |p: &Plan| p.arena_len + whole.arena_len / 20 <= whole.arena_len;
     streamed.filter(worth).min_by_key(|p| p.arena_len).unwrap_or(whole)
@@ -78,7 +81,7 @@ pub fn plan(program: &Program) -> Plan {
 /// The shape in which `steps` are a stream whose first ones compute `rows` rows a tick, and the buffers around it lie row by row
 /// where they can; none where those steps cannot run interleaved.
 pub fn stream(program: &Program, steps: Range<usize>, rows: usize) -> Option<Shape> {
-    let streams = Streams::new(program);
+    let streams = Streams::new(program, None);
     let mut shape = streams.group(steps.clone(), rows)?;
     let (inputs, outputs) = streams.outer(&steps);
     inputs.into_iter().chain(outputs).for_each(|(buffer, form)| shape.forms[buffer.0] = Some(form));

@@ -14,7 +14,7 @@
 //! A buffer that only the group uses keeps the rows from the oldest that some step still reads to the newest: a ring.
 
 use crate::kernels::Kernel;
-use crate::program::{BufferId, Form, Program, Shape, Step, Stream};
+use crate::program::{BufferId, Feed, Form, Program, Shape, Step, Stream};
 use kiln_runtime_core::{Image, Rows, Window};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -27,15 +27,19 @@ pub(super) struct Streams<'a> {
     /// First and last step that uses each buffer; ports are used before the first and behind the last step.
     uses: Vec<Range<usize>>,
     ports: Vec<bool>,
+    /// The input whose rows come one by one.
+    fed: Option<BufferId>,
 }
 
 /// Buffers that steps share with others, and how they may lie row by row.
 pub(super) type Outer = Vec<(BufferId, Form)>;
 
 impl<'a> Streams<'a> {
-    pub fn new(program: &'a Program) -> Streams<'a> {
+    /// `fed` is the input whose rows come one by one, if one's do: it is no port then.
+    pub fn new(program: &'a Program, fed: Option<BufferId>) -> Streams<'a> {
         let mut ports = vec![false; program.buffers.len()];
-        program.inputs.iter().chain(&program.outputs).for_each(|p| ports[p.buffer.0] = true);
+        let all = program.inputs.iter().chain(&program.outputs).map(|p| p.buffer);
+        all.filter(|b| Some(*b) != fed).for_each(|b| ports[b.0] = true);
         let mut uses = vec![0..0; program.buffers.len()];
         for (i, step) in program.steps.iter().enumerate() {
             for buffer in step.reads.iter().flatten().chain(&step.writes) {
@@ -44,7 +48,7 @@ impl<'a> Streams<'a> {
             }
         }
         let forms = (0..program.buffers.len()).map(|b| form(program, BufferId(b), ports[b])).collect();
-        Streams { program, forms, uses, ports }
+        Streams { program, forms, uses, ports, fed }
     }
 
     /// The group of `steps` in which the first ones compute `rows` rows a tick, with the forms of the buffers that only it uses;
@@ -54,6 +58,9 @@ impl<'a> Streams<'a> {
             return None;
         }
         let stream = self.schedule(&steps, rows)?;
+        if stream.feed.as_ref().is_some_and(|feed| !self.is_inner(feed.buffer, &steps)) {
+            return None;
+        }
         let mut forms = vec![None; self.program.buffers.len()];
         for buffer in self.buffers(&steps) {
             if self.is_inner(buffer, &steps) {
@@ -95,6 +102,14 @@ impl<'a> Streams<'a> {
         let written: Vec<BufferId> = steps.clone().flat_map(|i| program.steps[i].writes.clone()).collect();
         let tallest = inputs.filter(|(b, _)| !written.contains(b)).map(|(_, image)| image.height).max()?;
         let mut known: BTreeMap<BufferId, Rows> = BTreeMap::new();
+        let fed = self.fed.filter(|fed| self.buffers(steps).contains(fed));
+        let mut feed = None;
+        if let Some(buffer) = fed {
+            let height = self.forms[buffer.0]?.height;
+            let rows = Rows { lead: rows as isize, step: rows as isize, every: 1, height };
+            known.insert(buffer, rows);
+            feed = Some(Feed { buffer, rows });
+        }
         let mut stages = vec![];
         for step in &program.steps[steps.clone()] {
             let window = step.kernel.window()?;
@@ -127,7 +142,7 @@ impl<'a> Streams<'a> {
             all.lead = all.lead.min(rows.lead);
         }
         let ticks = stages.iter().map(ticks).max()?;
-        Some(Stream { first: steps.start, ticks, rows: stages })
+        Some(Stream { first: steps.start, ticks, rows: stages, feed })
     }
 
     /// Rows of a buffer that must be there at once, from the oldest that is still read to the newest.
@@ -141,15 +156,17 @@ impl<'a> Streams<'a> {
         if readers.first() <= writers.last() {
             return None;
         }
+        let mut sources: Vec<&Rows> = writers.iter().filter_map(|&w| stream.rows_of(w)).collect();
+        sources.extend(stream.feed.iter().filter(|feed| feed.buffer == buffer).map(|feed| &feed.rows));
         let mut most = 1;
         for tick in 0..stream.ticks {
-            let newest = writers.iter().filter_map(|&w| Some(stream.rows_of(w)?.done(tick))).max()?;
+            let newest = sources.iter().map(|rows| rows.done(tick)).max()?;
             let oldest = readers.iter().filter_map(|&r| {
                 let done = stream.rows_of(r)?.at(tick).start;
                 first_read(&self.program.steps[r].kernel, done)
             });
             most = most.max(newest.saturating_sub(oldest.min().unwrap_or(newest)));
-            let fresh = writers.iter().filter_map(|&w| Some(stream.rows_of(w)?.at(tick).len())).max()?;
+            let fresh = sources.iter().map(|rows| rows.at(tick).len()).max()?;
             most = most.max(fresh);
         }
         Some(most.min(height))
@@ -193,31 +210,35 @@ fn ticks(rows: &Rows) -> usize {
     ticks.max(1) as usize
 }
 
-/// The row form of a buffer in which every image is of whole planes of the same extent.
+/// The row form of a buffer in which every image is of whole planes of the same extent, or every one of whole rows.
 fn form(program: &Program, buffer: BufferId, port: bool) -> Option<Form> {
-    let mut extent: Option<(usize, usize)> = None;
     let len = program.buffers[buffer.0].len;
+    let mut images = vec![];
     for step in &program.steps {
         let writes = step.writes.iter().map(|b| Some(*b)).zip(step.kernel.writes());
-        let images = step.reads.iter().copied().zip(step.kernel.reads()).chain(writes);
-        for (_, image) in images.filter(|(b, _)| *b == Some(buffer)) {
+        let all = step.reads.iter().copied().zip(step.kernel.reads()).chain(writes);
+        for (_, image) in all.filter(|(b, _)| *b == Some(buffer)) {
             step.kernel.window()?;
-            let (height, width) = *extent.get_or_insert((image.height, image.width));
-            let (plane, layout) = (height * width, image.layout);
-            let planar = (layout.col == 1 || width == 1)
-                && (layout.row == width || height == 1)
-                && (layout.chan == plane || image.channels == 1);
-            let whole = image.height == height && image.width == width && image.ring == height;
-            if !planar
-                || !whole
-                || plane == 0
-                || !image.offset.is_multiple_of(plane)
-                || !len.is_multiple_of(plane)
-            {
-                return None;
-            }
+            images.push(image);
         }
     }
-    let (height, width) = extent.filter(|_| !port)?;
-    Some(Form { height, width, channels: len / (height * width), ring: height })
+    let first = images.first().filter(|image| !port && image.height * image.width > 0)?;
+    let (height, width) = (first.height, first.width);
+    let (plane, row) = (height * width, len / height);
+    let same = |i: &Image| (i.height, i.width, i.ring) == (height, width, height);
+    let planar = |i: &Image| {
+        (i.layout.col == 1 || width == 1)
+            && (i.layout.row == width || height == 1)
+            && (i.layout.chan == plane || i.channels == 1)
+            && i.offset.is_multiple_of(plane)
+    };
+    if len.is_multiple_of(plane) && images.iter().all(same) && images.iter().all(planar) {
+        return Some(Form { height, width, channels: len / plane, ring: height, interleaved: false });
+    }
+    let whole_row = |i: &Image| {
+        let last = i.width.saturating_sub(1) * i.layout.col + i.channels.saturating_sub(1) * i.layout.chan;
+        (i.height, i.ring, i.layout.row) == (height, height, row) && i.offset + last < row
+    };
+    let by_rows = height > 1 && len.is_multiple_of(height) && images.iter().all(whole_row);
+    by_rows.then_some(Form { height, width: row, channels: 1, ring: height, interleaved: true })
 }

@@ -35,7 +35,11 @@ impl fmt::Display for Plan {
         }
         for stream in &self.placement.shape.streams {
             let (first, last) = (stream.first, stream.steps().end - 1);
-            writeln!(f, "stream of steps {first} to {last}, {} ticks", stream.ticks)?;
+            write!(f, "stream of steps {first} to {last}, {} ticks", stream.ticks)?;
+            match &stream.feed {
+                Some(feed) => writeln!(f, ", fed with rows of b{}", feed.buffer.0)?,
+                None => writeln!(f)?,
+            }
         }
         self.steps.iter().enumerate().try_for_each(|(i, step)| self.step(f, i, step))
     }
@@ -82,6 +86,7 @@ impl Plan {
                 ("first", stream.first.into()),
                 ("last", (stream.steps().end - 1).into()),
                 ("ticks", stream.ticks.into()),
+                ("fed", stream.feed.as_ref().map_or(Json::Null, |feed| feed.buffer.0.into())),
             ])
         });
         Json::Object(vec![

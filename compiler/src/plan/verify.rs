@@ -3,7 +3,7 @@
 
 use super::Plan;
 use crate::kernels::{Kernel, Overlay};
-use crate::program::{BufferId, Placement, Program};
+use crate::program::{BufferId, Feed, Placement, Program};
 use kiln_runtime_core::Image;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -27,7 +27,7 @@ pub fn verify(program: &Program, plan: &Plan) -> Result<(), String> {
     let placement = &plan.placement;
     let (owner, read) = (vec![NOBODY; placement.arena], vec![0; placement.arena]);
     let mut arena = Arena { program, placement, owner, read, event: 0 };
-    for port in &program.inputs {
+    for port in program.inputs.iter().filter(|port| placement.shape.feed(port.buffer).is_none()) {
         let at = placement.buffers[port.buffer.0];
         let size = program.buffers[port.buffer.0].size();
         let bytes = arena.owner.get_mut(at..at + size).ok_or_else(|| outside(&port.name))?;
@@ -42,6 +42,9 @@ pub fn verify(program: &Program, plan: &Plan) -> Result<(), String> {
         match placement.shape.stream(index) {
             Some(stream) => {
                 for (tick, step) in stream.calls() {
+                    if let Some(feed) = stream.feed.as_ref().filter(|_| step == stream.first) {
+                        arena.feed(feed, tick).map_err(named(step))?;
+                    }
                     arena.call(step, stream.rows_at(step, tick)).map_err(named(step))?;
                 }
                 let unfinished =
@@ -121,6 +124,19 @@ impl Arena<'_> {
         self.read_for(index, &kernel, rows.clone())?;
         self.write(index, &kernel, rows, false)?;
         self.scratch(index, &kernel)
+    }
+
+    /// Rows of an input come.
+    fn feed(&mut self, feed: &Feed, tick: usize) -> Result<(), String> {
+        let (at, form) = (self.placement.buffers[feed.buffer.0], self.placement.shape.form(feed.buffer));
+        let form = form.ok_or("the fed input is no ring")?;
+        let len = form.row() * self.program.buffers[feed.buffer.0].elem.size();
+        for y in feed.rows.at(tick) {
+            let at = at + y % form.ring * len;
+            let bytes = self.owner.get_mut(at..at + len).ok_or_else(|| outside("input"))?;
+            bytes.fill(tag(feed.buffer, Some(y)));
+        }
+        Ok(())
     }
 
     fn check(&self, index: usize, kernel: &Kernel) -> Result<(), String> {

@@ -1,10 +1,11 @@
 //! Runs a program on the host with the runtime's own kernels.
 
-use super::{Port, Program, Shape, Step};
+use super::{Feed, Port, Program, Shape, Step};
 use crate::diag::Diagnostic;
 use crate::kernels::{ConstData, Kernel};
 use crate::tensor::Tensor;
 use kiln_runtime_core::{Block, view, view_mut};
+use std::ops::Range;
 
 /// Byte offsets in one arena.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,6 +109,9 @@ impl<'a> Executor<'a> {
     ) -> Result<Vec<Tensor>, Diagnostic> {
         check_inputs(self.program, inputs)?;
         for (port, tensor) in self.program.inputs.iter().zip(inputs) {
+            if self.placement.shape.feed(port.buffer).is_some() {
+                continue;
+            }
             let at = self.placement.buffers[port.buffer.0];
             let bytes = tensor.bytes();
             view_mut::<u8>(&mut self.mem)[at..at + bytes.len()].copy_from_slice(bytes);
@@ -117,6 +121,9 @@ impl<'a> Executor<'a> {
             let steps = match self.placement.shape.stream(index) {
                 Some(stream) => {
                     for (tick, step) in stream.calls() {
+                        if let Some(feed) = stream.feed.as_ref().filter(|_| step == stream.first) {
+                            self.feed(feed, feed.rows.at(tick), inputs);
+                        }
                         let (kernel, tables) = &self.calls[step];
                         kernel.run(&mut self.mem, tables, stream.rows_at(step, tick));
                     }
@@ -137,6 +144,23 @@ impl<'a> Executor<'a> {
             Tensor::new(port.ty.clone(), &bytes[at..at + size])
         };
         self.program.outputs.iter().map(output).collect()
+    }
+
+    /// Copies rows of an input into their ring.
+    fn feed(&mut self, feed: &Feed, rows: Range<usize>, inputs: &[Tensor]) {
+        let ports = self.program.inputs.iter().zip(inputs);
+        let found = ports.into_iter().find(|(port, _)| port.buffer == feed.buffer);
+        let (Some((_, tensor)), Some(form)) = (found, self.placement.shape.form(feed.buffer)) else { return };
+        let size = self.program.buffers[feed.buffer.0].elem.size();
+        let (at, width) = (self.placement.buffers[feed.buffer.0], form.width * size);
+        for y in rows {
+            for channel in 0..form.channels {
+                let from = (channel * form.height + y) * width;
+                let to = at + (y % form.ring * form.channels + channel) * width;
+                view_mut::<u8>(&mut self.mem)[to..to + width]
+                    .copy_from_slice(&tensor.bytes()[from..from + width]);
+            }
+        }
     }
 
     /// Runs one step again, on what memory holds.

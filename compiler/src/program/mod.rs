@@ -1,14 +1,16 @@
 //! The fixed-shape program: buffers, constant tables and kernel calls in execution order. What generated code does is
 //! what the interpreter here does, call for call.
 
+mod flat;
 mod interpret;
 mod shape;
 mod text;
 mod verify;
 mod view;
 
+pub use flat::share_shapes;
 pub use interpret::{Executor, Placement, run, run_placed};
-pub use shape::{Form, Shape, Stream};
+pub use shape::{Feed, Form, Shape, Stream};
 pub use verify::verify;
 pub use view::{View, image, merge_axes};
 

@@ -9,8 +9,8 @@ use super::{BufferId, Program};
 use crate::kernels::Kernel;
 use kiln_runtime_core::{Image, Layout, Rows};
 
-/// A buffer whose rows lie one after the other, each of them all channels, one plane behind the other. Rows die and are
-/// born as a whole then, which planes of all rows do not.
+/// A buffer whose rows lie one after the other, each of them all channels, one plane behind the other or interleaved. Rows die
+/// and are born as a whole then, which planes of all rows do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Form {
     /// Rows.
@@ -21,6 +21,8 @@ pub struct Form {
     pub channels: usize,
     /// Rows that memory holds.
     pub ring: usize,
+    /// Whether rows follow each other in the program already, channels inside of pixels.
+    pub interleaved: bool,
 }
 
 impl Form {
@@ -29,8 +31,11 @@ impl Form {
         self.width * self.channels
     }
 
-    /// An image of whole planes, which begins at one of them, in this form.
+    /// An image of whole planes, which begins at one of them, or one of whole rows, in this form.
     fn image(&self, image: &Image) -> Image {
+        if self.interleaved {
+            return Image { ring: self.ring, ..*image };
+        }
         let plane = (self.height * self.width).max(1);
         Image {
             offset: image.offset / plane * self.width,
@@ -39,6 +44,15 @@ impl Form {
             ..*image
         }
     }
+}
+
+/// An input whose rows come one by one while a stream runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Feed {
+    /// Its buffer, a ring.
+    pub buffer: BufferId,
+    /// The rows that come in each tick, before any step runs.
+    pub rows: Rows,
 }
 
 /// Steps that run interleaved.
@@ -50,6 +64,8 @@ pub struct Stream {
     pub ticks: usize,
     /// The rows of each step.
     pub rows: Vec<Rows>,
+    /// The input that it is fed with, if that is not there as a whole.
+    pub feed: Option<Feed>,
 }
 
 impl Stream {
@@ -92,6 +108,17 @@ impl Shape {
     /// The stream of a step.
     pub fn stream(&self, index: usize) -> Option<&Stream> {
         self.streams.iter().find(|s| s.steps().contains(&index))
+    }
+
+    /// The stream that is fed with a buffer, and the feed.
+    pub fn feed(&self, buffer: BufferId) -> Option<(&Stream, &Feed)> {
+        let feeds = self.streams.iter().filter_map(|s| Some((s, s.feed.as_ref()?)));
+        feeds.into_iter().find(|(_, feed)| feed.buffer == buffer)
+    }
+
+    /// Whether the input comes row by row.
+    pub fn is_fed(&self) -> bool {
+        self.streams.iter().any(|s| s.feed.is_some())
     }
 
     /// Bytes of a buffer.

@@ -143,7 +143,16 @@ fn write_model(source: &Path, model: &BenchModel, name: &str) -> Result<(), Stri
         );
         let _ = write!(list, "&INPUT_{i}, ");
     }
-    let main = MODEL.replace("@TEXT@", &text).replace("@NAME@", &model.name);
+    let [place, input, invoke] = match model.inputs.first().filter(|_| model.fed) {
+        Some(input) => [
+            format!("static mut FED: [u8; {0}] = [0; {0}];\n", input.len()),
+            "// SAFETY: as in `model`.\n    let _ = i;\n    unsafe { &mut *(&raw mut FED) }".to_owned(),
+            "model().run_bytes(input(0))".to_owned(),
+        ],
+        None => [String::new(), "model().input_bytes_mut(i)".to_owned(), "model().invoke()".to_owned()],
+    };
+    let main = MODEL.replace("@PLACE@", &place).replace("@INPUT@", &input).replace("@INVOKE@", &invoke);
+    let main = main.replace("@TEXT@", &text).replace("@NAME@", &model.name);
     let main = main.replace("@INPUTS@", &statics).replace("@INPUT_LIST@", &list);
     write(&folder.join("main.rs"), main.as_bytes())
 }

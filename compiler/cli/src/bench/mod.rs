@@ -40,6 +40,8 @@ pub struct BenchModel {
     /// Bytes of constant tables, as the compiler counts them; `None` counts the module's named constants in the program,
     /// which misses those that the compiler took apart.
     pub tables: Option<u64>,
+    /// Whether the input comes row by row; it lies outside of the model's memory then.
+    pub fed: bool,
 }
 
 impl BenchModel {
@@ -51,6 +53,7 @@ impl BenchModel {
             weights: artifact.weights.clone().map(|weights| (artifact.weights_file.clone(), weights)),
             inputs: inputs.iter().map(|input| input.bytes().to_vec()).collect(),
             tables: Some(artifact.report.flash as u64),
+            fed: artifact.plan.placement.shape.is_fed(),
         }
     }
 

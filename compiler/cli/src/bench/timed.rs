@@ -131,6 +131,14 @@ impl Timed {
             inputs += &format!("include_bytes!(\"input_{i}.bin\"), ");
         }
         let main = MAIN.replace("@TEXT@", &format!("{}.rs", model.name)).replace("@NAME@", &model.name);
+        let [input, invoke] = match model.fed {
+            true => ["", "run_bytes(INPUTS[0])"],
+            false => [
+                "for (i, bytes) in INPUTS.iter().enumerate() {\n        model.input_bytes_mut(i).copy_from_slice(bytes);\n    }",
+                "invoke()",
+            ],
+        };
+        let main = main.replace("@INPUT@", input).replace("@INVOKE@", invoke);
         write(&source.join("main.rs"), main.replace("@INPUTS@", &inputs).as_bytes())?;
         let flags: &[String] = match self {
             Timed::Host(_) => &[],

@@ -14,12 +14,13 @@ fn model() -> &'static mut Model {
     unsafe { &mut *(&raw mut MODEL) }
 }
 
+@PLACE@
 fn input(i: usize) -> &'static mut [u8] {
-    model().input_bytes_mut(i)
+    @INPUT@
 }
 
 fn invoke() {
-    model().invoke();
+    @INVOKE@;
 }
 
 fn output(i: usize) -> &'static [u8] {

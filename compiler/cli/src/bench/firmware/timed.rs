@@ -20,11 +20,9 @@ fn mark() {
 const INPUTS: &[&[u8]] = &[@INPUTS@];
 
 fn invoke(model: &mut Model, steps: &mut Vec<u128>) -> Duration {
-    for (i, bytes) in INPUTS.iter().enumerate() {
-        model.input_bytes_mut(i).copy_from_slice(bytes);
-    }
+    @INPUT@
     let start = Instant::now();
-    model.invoke();
+    model.@INVOKE@;
     let elapsed = start.elapsed();
     keep_least(start, steps);
     elapsed
