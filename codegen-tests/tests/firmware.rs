@@ -95,6 +95,53 @@ fn digits_give_the_hosts_bits_on_every_board() {
     }
 }
 
+/// A model that is nothing but a loop of two instructions, `turns` times.
+fn counted(turns: u32) -> BenchModel {
+    let text = format!(
+        r#"pub mod counted {{
+            pub struct Model;
+            impl Model {{
+                pub const OUTPUTS: usize = 0;
+                pub const fn new() -> Model {{ Model }}
+                pub fn input_bytes_mut(&mut self, _: usize) -> &mut [u8] {{ &mut [] }}
+                pub fn output_bytes(&self, _: usize) -> &[u8] {{ &[] }}
+                pub fn invoke(&mut self) {{
+                    // Not a constant, which takes more instructions or less.
+                    static TURNS: usize = {turns};
+                    let turns = unsafe {{ (&raw const TURNS).read_volatile() }};
+                    #[cfg(target_arch = "aarch64")]
+                    unsafe {{ core::arch::asm!("2: subs {{0}}, {{0}}, #1", "b.ne 2b", inout(reg) turns => _) }}
+                    #[cfg(target_arch = "arm")]
+                    unsafe {{ core::arch::asm!("2: subs {{0}}, #1", "bne 2b", inout(reg) turns => _) }}
+                    #[cfg(target_arch = "riscv32")]
+                    unsafe {{ core::arch::asm!("2: addi {{0}}, {{0}}, -1", "bnez {{0}}, 2b", inout(reg) turns => _) }}
+                }}
+            }}
+        }}"#
+    );
+    BenchModel {
+        name: "counted".to_owned(),
+        text,
+        weights: None,
+        inputs: vec![],
+        tables: Some(0),
+        fed: false,
+    }
+}
+
+#[test]
+fn boards_count_every_instruction() {
+    for board in BOARDS.iter().filter(|board| !missing(board)) {
+        // Beyond 2^32 ticks of the fastest timers.
+        let models = [1_000, 1_001, 30_001_000].map(counted);
+        let results = bench::run(&models, &BenchOptions::new(board.name())).unwrap_or_else(|e| panic!("{e}"));
+        let counts: Vec<u64> = results.iter().map(|result| result.instructions).collect();
+        assert!((2_000..2_020).contains(&counts[0]), "{}: {counts:?}", board.name());
+        let more = [counts[1] - counts[0], counts[2] - counts[0]];
+        assert_eq!(more, [2, 60_000_000], "{}: {counts:?}", board.name());
+    }
+}
+
 #[test]
 fn int16_and_int4_give_the_hosts_bits_on_a_cortex_m4() {
     if missing(&BOARDS[0]) {
@@ -158,6 +205,11 @@ fn mlperf_tiny_on_a_cortex_m3() {
 #[test]
 fn mlperf_tiny_on_rv32imc() {
     mlperf_tiny_on("riscv32imc-unknown-none-elf");
+}
+
+#[test]
+fn mlperf_tiny_on_aarch64() {
+    mlperf_tiny_on("aarch64-unknown-none");
 }
 
 /// Layers of floats at the edges: extents of every residue, windows that leave the image on any side, one channel and odd ones.

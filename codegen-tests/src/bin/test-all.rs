@@ -127,7 +127,7 @@ fn run(mut command: Command) -> Outcome {
 
 /// QEMU and a linker from the distribution; `core` from rustup, or built from the distribution's sources.
 fn install() -> Outcome {
-    let emulators = ["qemu-system-arm", "qemu-system-riscv32", "arm-none-eabi-ld"];
+    let emulators = ["qemu-system-arm", "qemu-system-aarch64", "qemu-system-riscv32", "arm-none-eabi-ld"];
     if emulators.iter().any(|program| find_program(program).is_none()) {
         apt_get(DEBIAN_EMULATORS)?;
     }

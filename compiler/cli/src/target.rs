@@ -16,13 +16,13 @@ const TARGETS: &[(&[&str], &str, Family)] = &[
     (&["cortex-m23", "m23"], "thumbv8m.base", Family::Scalar),
     (&["wasm32"], "wasm32", Family::Simd),
     (&["x86_64"], "x86_64", Family::Simd),
-    (&["aarch64"], "aarch64", Family::Simd),
+    (&["aarch64", "cortex-a53", "a53", "cortex-a72", "a72"], "aarch64", Family::Simd),
 ];
 
 /// The device that a model is compiled for.
 #[derive(Debug, Clone, Args)]
 pub struct TargetArgs {
-    /// Device: cortex-m0plus, m3, m4, m7, m33, m55, rv32imc, wasm32 (with simd128), host, or a target triple. Code for
+    /// Device: cortex-m0plus, m3, m4, m7, m33, m55, rv32imc, aarch64, wasm32 (with simd128), host, or a triple. Code for
     /// `any` runs everywhere; code for a core with faster kernels needs them, and gives the same bits
     #[arg(long, default_value = "any")]
     pub target: String,

@@ -199,7 +199,7 @@ impl Tiles<'_> {
         }
         let column = self.p.column();
         let mut row = self.row;
-        for ((y, x), to) in pixels.into_iter().zip(self.columns.chunks_exact_mut(column)) {
+        for ((y, x), to) in pixels.into_iter().zip(self.columns.chunks_exact_mut(column.max(1))) {
             while row.0 < y {
                 row = (row.0 + 1, self.ring.next_place(row.1));
                 self.ring.advance(outside, row.0);

@@ -230,11 +230,12 @@ impl<'a> Row<'a> {
     /// `P` vectors of outputs, whose windows begin at `at`, `at + step` and so on.
     #[inline(always)]
     fn vectors<V: Lanes, const P: usize>(&self, block: &Channels, at: usize, step: usize) -> [[i8; 16]; P] {
-        let [b, c, m, n] = block.params;
-        let mut sums = [[V::sums(b), V::sums(c)]; P];
+        let [b, c, m, n] = *block.params;
+        let biases = V::arrange([b, c]).map(|biases| V::sums(&biases));
+        let mut sums = [biases; P];
         if at + (P - 1) * step + self.last + 16 <= self.values.len() {
             for (&[t, u], [v, w]) in self.taps.iter().zip(block.weights) {
-                let weights = [V::widen(v), V::widen(w)];
+                let weights = V::arrange_pairs([V::widen(v), V::widen(w)]);
                 for ([s, r], i) in sums.iter_mut().zip(0..) {
                     let load = |tap: u32| {
                         // SAFETY: no tap is larger than `last`, and from there on there are 16 values for every pixel.
@@ -248,9 +249,9 @@ impl<'a> Row<'a> {
                 }
             }
         }
-        let multipliers = [V::multipliers(m), V::multipliers(n)];
+        let multipliers = V::arrange([m, n]).map(|multipliers| V::multipliers(&multipliers));
         from_fn(|i| {
-            let ([s, r], [m, n]) = (sums.get(i).copied().unwrap_or([V::sums(b), V::sums(c)]), multipliers);
+            let ([s, r], [m, n]) = (sums.get(i).copied().unwrap_or(biases), multipliers);
             V::join([V::requantize(s, m), V::requantize(r, n)], block.zero_point, block.bounds)
         })
     }

@@ -122,7 +122,7 @@ impl Tile<'_> {
         if layout.chan == 1 && layout.col == 2 * words {
             widen(outside.get(from, P * channels), self.values);
         } else {
-            for (j, values) in self.values.chunks_exact_mut(2 * words.max(1)).take(P).enumerate() {
+            for (j, values) in self.values.chunks_exact_mut((2 * words).max(1)).take(P).enumerate() {
                 let at = from + j * layout.col;
                 if layout.chan == 1 {
                     widen(outside.get(at, channels), values);

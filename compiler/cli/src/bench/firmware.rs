@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 const LIB: &str = include_str!("firmware/lib.rs");
 const CORTEX_M: &str = include_str!("firmware/cortex_m.rs");
 const RISCV32: &str = include_str!("firmware/riscv32.rs");
+const AARCH64: &str = include_str!("firmware/aarch64.rs");
 const LINK: &str = include_str!("firmware/link.x");
 const MODEL: &str = include_str!("firmware/model.rs");
 const BASELINE: &str = include_str!("firmware/baseline.rs");
@@ -36,6 +37,7 @@ pub fn build(models: &[BenchModel], options: &BenchOptions, board: &Board) -> Re
     write(&source.join("src/lib.rs"), LIB.as_bytes())?;
     write(&source.join("src/cortex_m.rs"), CORTEX_M.as_bytes())?;
     write(&source.join("src/riscv32.rs"), RISCV32.as_bytes())?;
+    write(&source.join("src/aarch64.rs"), AARCH64.as_bytes())?;
     write(&source.join(format!("{baseline}.rs")), BASELINE.as_bytes())?;
     for (model, name) in models.iter().zip(&names) {
         write_model(&source, model, name)?;

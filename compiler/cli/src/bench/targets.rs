@@ -24,6 +24,11 @@ pub struct Board {
 }
 
 const ARM: &str = "qemu-system-arm";
+const AARCH64: &str = "qemu-system-aarch64"; // in the same package
+
+/// The bare triple avoids unaligned accesses for the sake of programs without a map of memory; this one has a map, like those of an
+/// operating system.
+const ANY_ALIGNMENT: &[&str] = &["-Ctarget-feature=-strict-align"];
 
 /// Every target of the bench, the default first.
 pub const BOARDS: &[Board] = &[
@@ -92,6 +97,17 @@ pub const BOARDS: &[Board] = &[
         ram: "0x81000000, LENGTH = 16M",
         rustflags: &["-Crelocation-model=static"],
         tick_ps: 1_000,
+    },
+    Board {
+        target: "aarch64-unknown-none",
+        names: &["aarch64", "cortex-a53", "a53", "cortex-a72", "a72"],
+        emulator: AARCH64,
+        machine: &["-machine", "virt", "-cpu", "cortex-a72", "-nic", "none"],
+        package: ARM,
+        flash: "0x41000000, LENGTH = 16M", // the emulator keeps the beginning of the memory for itself
+        ram: "0x42000000, LENGTH = 16M",
+        rustflags: ANY_ALIGNMENT,
+        tick_ps: 16_000,
     },
 ];
 

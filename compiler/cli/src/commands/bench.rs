@@ -15,7 +15,7 @@ use std::process::ExitCode;
 pub(super) struct Bench {
     #[command(flatten)]
     model: ModelArgs,
-    /// Target triple, or cortex-m0plus, m3, m4, m33, m55, rv32imc: instructions under QEMU; host, wasm32: wall time
+    /// Target triple, or cortex-m0plus, m3, m4, m33, m55, rv32imc, aarch64: instructions under QEMU; host, wasm32: wall time
     #[arg(long, default_value = "thumbv7em-none-eabihf")]
     target: String,
     /// Optimisation of the firmware: 1, 2, 3, s or z

@@ -54,8 +54,21 @@ pub(super) trait Lanes {
     /// Adds the zero point and clamps to bytes, first the lanes of `a`, then those of `b`.
     fn bytes(a: Self::Sums, b: Self::Sums, zero_point: i8, bounds: Bounds) -> [i8; 16];
 
-    /// Pairs `(a[i], b[i])`, for `i` in the order `0 1 2 3 8 9 10 11`, and `4 5 6 7 12 13 14 15`.
+    /// Pairs `(a[i], b[i])`, for `i` in the order `0 1 2 3 8 9 10 11`, and `4 5 6 7 12 13 14 15`, that of the tables; or in another
+    /// one, where [`Lanes::arrange`] and [`Lanes::arrange_pairs`] bring what tables hold into it.
     fn zip(a: &[i16; 16], b: &[i16; 16]) -> [Self::Pairs; 2];
+
+    /// Weights from the order of the tables to that of [`Lanes::zip`].
+    #[inline(always)]
+    fn arrange_pairs(weights: [Self::Pairs; 2]) -> [Self::Pairs; 2] {
+        weights
+    }
+
+    /// The same for biases and for multipliers.
+    #[inline(always)]
+    fn arrange(values: [[i32; 8]; 2]) -> [[i32; 8]; 2] {
+        values
+    }
 
     /// As [`Lanes::bytes`], of sums in the order of [`Lanes::zip`].
     fn join(values: [Self::Sums; 2], zero_point: i8, bounds: Bounds) -> [i8; 16];
@@ -128,9 +141,12 @@ mod tests {
         });
         let mut halves = || values::<16>(&mut state, 8).map(|v| v as i16);
         let [low, high] = V::zip(&halves(), &halves());
-        let weights = V::widen(&values::<16>(&mut state, 8).map(|v| v as i8));
-        let sums = [low, high].map(|pairs| V::mac(V::sums(&[77; 8]), pairs, weights));
-        let scaled = sums.map(|sum| V::requantize(sum, V::multipliers(&[1 << 24; 8])));
+        let mut weights = || V::widen(&values::<16>(&mut state, 8).map(|v| v as i8));
+        let [v, w] = V::arrange_pairs([weights(), weights()]);
+        let biases = V::arrange([values(&mut state, 16), values(&mut state, 16)]).map(|b| V::sums(&b));
+        let [m, n] = V::arrange([from_fn(|i| 1 << (24 - i)), from_fn(|i| 3 << (15 + i))]);
+        let sums = [V::mac(biases[0], low, v), V::mac(biases[1], high, w)];
+        let scaled = [V::requantize(sums[0], V::multipliers(&m)), V::requantize(sums[1], V::multipliers(&n))];
         let zero_point = state as i8;
         [V::bytes(a, b, zero_point, (-100, 90)), V::join(scaled, -3, (-128, 127))]
     }

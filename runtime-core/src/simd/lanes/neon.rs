@@ -5,18 +5,9 @@
 use super::{Bounds, Lanes};
 use core::arch::aarch64::*;
 
-/// Two vectors of four lanes.
+/// Two vectors of four lanes. A product is added to its sum in one instruction, but never two of them: pairs are kept as eight first
+/// values and eight second ones.
 pub struct Neon;
-
-/// `acc` plus the sums of neighbouring products.
-#[inline(always)]
-fn mac(acc: int32x4_t, a: int16x8_t, b: int16x8_t) -> int32x4_t {
-    // SAFETY: NEON is part of AArch64.
-    unsafe {
-        let low = vmull_s16(vget_low_s16(a), vget_low_s16(b));
-        vaddq_s32(acc, vpaddq_s32(low, vmull_high_s16(a, b)))
-    }
-}
 
 #[inline(always)]
 fn requantize(acc: int32x4_t, multiplier: int32x4_t) -> int32x4_t {
@@ -62,22 +53,30 @@ impl Lanes for Neon {
 
     #[inline(always)]
     fn widen(bytes: &[i8; 16]) -> [int16x8_t; 2] {
-        // SAFETY: 16 bytes.
+        // SAFETY: 16 bytes. The first of each pair is the low half of 16 bits, the second the high one.
         unsafe {
-            let bytes = vld1q_s8(bytes.as_ptr());
-            [vmovl_s8(vget_low_s8(bytes)), vmovl_high_s8(bytes)]
+            let pairs = vreinterpretq_s16_s8(vld1q_s8(bytes.as_ptr()));
+            [vshrq_n_s16::<8>(vshlq_n_s16::<8>(pairs)), vshrq_n_s16::<8>(pairs)]
         }
     }
 
     #[inline(always)]
     fn same(pair: &[i16; 2]) -> [int16x8_t; 2] {
-        // SAFETY: four bytes, read at any alignment.
-        unsafe { [vreinterpretq_s16_u32(vdupq_n_u32(pair.as_ptr().cast::<u32>().read_unaligned())); 2] }
+        // SAFETY: four bytes, read at any alignment. A lane that is repeated is an operand of a multiplication.
+        unsafe {
+            let pair = vreinterpret_s16_u32(vdup_n_u32(pair.as_ptr().cast::<u32>().read_unaligned()));
+            [vdupq_lane_s16::<0>(pair), vdupq_lane_s16::<1>(pair)]
+        }
     }
 
     #[inline(always)]
     fn mac([s, t]: [int32x4_t; 2], [a, c]: [int16x8_t; 2], [b, d]: [int16x8_t; 2]) -> [int32x4_t; 2] {
-        [mac(s, a, b), mac(t, c, d)]
+        // SAFETY: NEON is part of AArch64.
+        unsafe {
+            let s = vmlal_s16(s, vget_low_s16(a), vget_low_s16(b));
+            let t = vmlal_high_s16(t, a, b);
+            [vmlal_s16(s, vget_low_s16(c), vget_low_s16(d)), vmlal_high_s16(t, c, d)]
+        }
     }
 
     #[inline(always)]
@@ -94,14 +93,29 @@ impl Lanes for Neon {
     fn zip(a: &[i16; 16], b: &[i16; 16]) -> [[int16x8_t; 2]; 2] {
         let (a, b) = (a.as_ptr(), b.as_ptr());
         // SAFETY: 16 values each.
-        unsafe {
-            let (a, c, b, d) = (vld1q_s16(a), vld1q_s16(a.add(8)), vld1q_s16(b), vld1q_s16(b.add(8)));
-            [[vzip1q_s16(a, b), vzip1q_s16(c, d)], [vzip2q_s16(a, b), vzip2q_s16(c, d)]]
-        }
+        unsafe { [[vld1q_s16(a), vld1q_s16(b)], [vld1q_s16(a.add(8)), vld1q_s16(b.add(8))]] }
     }
 
     #[inline(always)]
-    fn join([[p, r], [q, s]]: [[int32x4_t; 2]; 2], zero_point: i8, bounds: Bounds) -> [i8; 16] {
-        narrow([p, q, r, s], zero_point, bounds)
+    fn arrange_pairs([[a, b], [c, d]]: [[int16x8_t; 2]; 2]) -> [[int16x8_t; 2]; 2] {
+        let halves = |low, high| {
+            // SAFETY: NEON is part of AArch64.
+            unsafe {
+                let (low, high) = (vreinterpretq_s64_s16(low), vreinterpretq_s64_s16(high));
+                [vzip1q_s64(low, high), vzip2q_s64(low, high)].map(|both| vreinterpretq_s16_s64(both))
+            }
+        };
+        let ([a, c], [b, d]) = (halves(a, c), halves(b, d));
+        [[a, b], [c, d]]
+    }
+
+    #[inline(always)]
+    fn arrange([[a, b, c, d, i, j, k, l], [e, f, g, h, m, n, o, p]]: [[i32; 8]; 2]) -> [[i32; 8]; 2] {
+        [[a, b, c, d, e, f, g, h], [i, j, k, l, m, n, o, p]]
+    }
+
+    #[inline(always)]
+    fn join([a, b]: [[int32x4_t; 2]; 2], zero_point: i8, bounds: Bounds) -> [i8; 16] {
+        Neon::bytes(a, b, zero_point, bounds)
     }
 }

@@ -3,6 +3,7 @@
 
 #[cfg_attr(target_arch = "arm", path = "cortex_m.rs")]
 #[cfg_attr(target_arch = "riscv32", path = "riscv32.rs")]
+#[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
 mod board;
 
 use board::{begin, end, exit, semihosting, stack_pointer, start_timers, ticks};
