@@ -2,7 +2,8 @@
 //! of models.
 
 use codegen_tests::text;
-use kiln_compiler::driver::{self, Options};
+use kiln_compiler::driver::{self, Budget, Options};
+use kiln_runtime_core::Family;
 use onnx_protobuf::{Message, StringStringEntryProto, tensor_proto::DataLocation};
 
 fn diagnose(bytes: &[u8]) -> String {
@@ -107,4 +108,35 @@ fn tensors_that_lie() {
     snapshot("external_missing", tensor(&mut model, &external("weights.bin")));
     snapshot("external_escape", tensor(&mut model, &external("../secrets.bin")));
     snapshot("external_absolute", tensor(&mut model, &external("/etc/passwd")));
+}
+
+/// A convolution over an image of `size` pixels a side.
+fn image_model(size: usize) -> Vec<u8> {
+    text::encode(&format!(
+        r#"<ir_version: 8, opset_import: ["" : 13]>
+        g (float[1,3,{size},{size}] image) => (float[1,10] scores)
+        <float[16,3,3,3] w = random(1), float[16] b = random(2), float[10,16] v = random(3), float[10] c = random(4)> {{
+            [conv] h = Conv<pads = [1,1,1,1], strides = [2,2]>(image, w, b)
+            [relu] r = Relu(h)
+            [pool] p = GlobalAveragePool(r)
+            [flat] f = Flatten(p)
+            [dense] scores = Gemm<transB = 1>(f, v, c)
+        }}"#
+    ))
+}
+
+#[test]
+fn a_model_over_its_budget_is_refused_with_what_would_help() {
+    let compile = |budget| {
+        let options =
+            Options { source: "image.onnx".into(), family: Family::Dsp, budget, ..Options::default() };
+        driver::compile(&image_model(32), &mut |_, _, _| Err("none".into()), &options)
+    };
+    let fits = compile(Budget::default()).expect("without a budget it compiles").report;
+    let exactly = Budget { ram: Some(fits.ram), flash: Some(fits.flash) };
+    assert_eq!(compile(exactly).expect("what it needs is enough").report, fits);
+    let over = |budget| compile(budget).expect_err("it is over budget").to_string();
+    snapshot("budget_ram", over(Budget { ram: Some(4096), ..exactly }));
+    snapshot("budget_flash", over(Budget { flash: Some(fits.flash - 1), ..exactly }));
+    snapshot("budget_both", over(Budget { ram: Some(100), flash: Some(100) }));
 }

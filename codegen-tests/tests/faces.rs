@@ -92,6 +92,7 @@ fn the_macro_says_what_is_wrong_where_it_stands() {
         ("odd.onnx", text::encode(model)),
         ("dense.onnx", text::encode(dense)),
         ("no.onnx", b"<html>".to_vec()),
+        ("fits.onnx", std::fs::read(root().join("examples/models/digits.int8.onnx")).expect("the model")),
     ];
     let cases = [
         ("include_model!(\"missing.onnx\")", "missing.onnx` cannot be read"),
@@ -99,6 +100,8 @@ fn the_macro_says_what_is_wrong_where_it_stands() {
         ("include_model!(\"no.onnx\")", "error[E0101]"),
         ("include_model!(\"odd.onnx\", rom = 1)", "unknown option `rom`"),
         ("include_model!(\"dense.onnx\", stream_input = true)", "error[E0715]"),
+        ("include_model!(\"fits.onnx\", ram = \"16K\", flash = 64)", "error[E0721]: the model needs"),
+        ("include_model!(\"fits.onnx\", ram = \"16Q\")", "`16Q` is no number of bytes"),
         ("include_model!(5)", "expected"),
     ];
     for (call, expected) in cases {
@@ -159,7 +162,12 @@ fn a_build_script_says_what_is_wrong() {
     change("build.rs", "digits.int8.onnx", "missing.onnx");
     let printed = fails(cargo(folder.path(), &["check", "--quiet"]));
     assert!(printed.contains("error[E0100]") && printed.contains("missing.onnx"), "{printed}");
-    change("build.rs", "missing.onnx", "digits.int8.onnx");
+    let model = root().canonicalize().expect("the workspace").join("examples/models/digits.int8.onnx");
+    change("build.rs", "../models/missing.onnx", model.to_str().expect("UTF-8"));
+    change("build.rs", ".compile_or_exit", ".ram(100).compile_or_exit");
+    let printed = fails(cargo(folder.path(), &["check", "--quiet"]));
+    assert!(printed.contains("error[E0721]") && printed.contains("where the budget is 100"), "{printed}");
+    change("build.rs", ".ram(100)", "");
     change("Cargo.toml", "[dependencies]\nkiln-runtime-core", "[build-dependencies]\nkiln-runtime-core");
     change("Cargo.toml", "\n[build-dependencies]\nkiln-compiler", "kiln-compiler");
     let printed = fails(cargo(folder.path(), &["check", "--quiet"]));

@@ -114,6 +114,19 @@ impl Compiler {
         self
     }
 
+    /// Bytes of memory that the model may take, for instance `32.kib()` with [`Bytes`]. A model that needs more is an error,
+    /// as it is with [`Compiler::flash`].
+    pub fn ram(mut self, bytes: usize) -> Compiler {
+        self.options.budget.ram = Some(bytes);
+        self
+    }
+
+    /// Bytes of constant tables that the model may take.
+    pub fn flash(mut self, bytes: usize) -> Compiler {
+        self.options.budget.flash = Some(bytes);
+        self
+    }
+
     /// Which arithmetic: what the profile `MODEL.kiln.toml` says where there is one, when not called.
     pub fn precision(mut self, precision: Precision) -> Compiler {
         self.precision = precision;
@@ -163,6 +176,24 @@ impl Compiler {
             eprintln!("{diagnostics}");
             std::process::exit(1)
         })
+    }
+}
+
+/// Bytes in units of 1024: `use kiln_compiler::Bytes;`, then `32.kib()`.
+pub trait Bytes {
+    /// So many times 1024 bytes.
+    fn kib(self) -> usize;
+    /// So many times 1024 * 1024 bytes.
+    fn mib(self) -> usize;
+}
+
+impl Bytes for usize {
+    fn kib(self) -> usize {
+        self.saturating_mul(1024)
+    }
+
+    fn mib(self) -> usize {
+        self.kib().kib()
     }
 }
 

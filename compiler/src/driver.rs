@@ -1,9 +1,12 @@
 //! The pipeline as one pure function: bytes and options in, text, tables and report out. No I/O: the faces do that.
 
+mod budget;
 mod prune;
 mod quantize;
+mod remedy;
 mod report;
 
+pub use budget::{Budget, EXCEEDED};
 pub use prune::{PrunedModel, prune};
 pub use quantize::{QuantizeOptions, Quantized, quantize};
 pub use report::{LayerReport, Report};
@@ -34,6 +37,8 @@ pub struct Options {
     pub family: Family,
     /// Whether the input comes row by row, and never lies in memory as a whole.
     pub stream_input: bool,
+    /// What the device has room for.
+    pub budget: Budget,
 }
 
 impl Default for Options {
@@ -45,6 +50,7 @@ impl Default for Options {
             shapes: BTreeMap::new(),
             family: Family::default(),
             stream_input: false,
+            budget: Budget::default(),
         }
     }
 }
@@ -75,8 +81,16 @@ pub struct Artifact {
 /// Compiles a model. `external` reads tensors that are stored beside the model file.
 ///
 /// # Errors
-/// What is wrong with the model, all that can be known at once.
+/// What is wrong with the model, all that can be known at once; `E0721` when it exceeds its budget, with what would help.
 pub fn compile(bytes: &[u8], external: External, options: &Options) -> Result<Artifact, Diagnostics> {
+    let model = unlimited(bytes, external, options)?;
+    let Some(mut error) = options.budget.exceeded(&model.report) else { return Ok(model) };
+    error.help = remedy::remedies(bytes, external, options, &model);
+    Err(error.into())
+}
+
+/// Compiles a model whatever it needs.
+fn unlimited(bytes: &[u8], external: External, options: &Options) -> Result<Artifact, Diagnostics> {
     let mut stages = vec![];
     let (graph, removed) = graph(bytes, external, options, &mut stages)?;
     let mut program = select::select(lower::lower(&graph)?, options.family);

@@ -53,4 +53,4 @@ pub mod files;
 
 pub mod build;
 
-pub use build::Compiler;
+pub use build::{Bytes, Compiler};

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use kiln_compiler::build::{self, Source, compile_source};
 use kiln_compiler::diag::Diagnostics;
-use kiln_compiler::driver::{self, Artifact, Options};
+use kiln_compiler::driver::{self, Artifact, Budget, Options};
 use kiln_compiler::graph::{self, Graph, ImportOptions};
 use kiln_compiler::program::Port;
 use kiln_compiler::{files, lower, onnx};
@@ -53,7 +53,7 @@ impl ModelArgs {
     /// # Errors
     /// The diagnostics, as text.
     pub fn compile_for_here(&self) -> Result<Artifact, String> {
-        self.compile_for(None, FAMILY)
+        self.compile_for(None, FAMILY, Budget::default())
     }
 
     /// Compiles the model for a device with kernels of `family`; `name` is the generated module's, the file's stem where it is
@@ -61,8 +61,14 @@ impl ModelArgs {
     ///
     /// # Errors
     /// The diagnostics, as text.
-    pub fn compile_for(&self, name: Option<&str>, family: Family) -> Result<Artifact, String> {
-        compile_source(&self.source()?, &self.options(name, family)).map_err(|d| d.to_string())
+    pub fn compile_for(
+        &self,
+        name: Option<&str>,
+        family: Family,
+        budget: Budget,
+    ) -> Result<Artifact, String> {
+        let options = Options { budget, ..self.options(name, family) };
+        compile_source(&self.source()?, &options).map_err(|d| d.to_string())
     }
 
     /// What is compiled: the model, or the quantized one that its profile names.
@@ -88,6 +94,7 @@ impl ModelArgs {
             shapes: self.shapes.iter().cloned().collect(),
             family,
             stream_input: self.stream_input,
+            budget: Budget::default(),
         }
     }
 

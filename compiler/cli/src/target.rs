@@ -1,6 +1,7 @@
 //! Targets by name, and the kernels that they have.
 
 use clap::Args;
+use kiln_compiler::driver::Budget;
 use kiln_runtime_core::{FAMILY, Family};
 
 /// Cores, the beginnings of their triples, and their kernels, as the build script of `kiln-runtime-core` decides them.
@@ -35,6 +36,23 @@ impl TargetArgs {
     /// When nothing is known by that name.
     pub fn family(&self) -> Result<Family, String> {
         family(&self.target)
+    }
+}
+
+/// What the device has room for.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct BudgetArgs {
+    /// Memory that the model may take, for instance 32K (1024 bytes each); more is an error
+    #[arg(long, value_name = "BYTES", value_parser = Budget::bytes)]
+    ram: Option<usize>,
+    /// Flash that the model may take
+    #[arg(long, value_name = "BYTES", value_parser = Budget::bytes)]
+    flash: Option<usize>,
+}
+
+impl From<BudgetArgs> for Budget {
+    fn from(args: BudgetArgs) -> Budget {
+        Budget { ram: args.ram, flash: args.flash }
     }
 }
 

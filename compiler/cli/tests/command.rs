@@ -49,6 +49,20 @@ fn compile_writes_what_check_accepts() {
 }
 
 #[test]
+fn compile_and_check_keep_to_a_budget() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, out) = file(&folder, "digits.rs");
+    let small = ["compile", &model("digits.int8.onnx"), "-o", &out, "--ram", "512", "--flash", "1M"];
+    assert!(
+        fails(&small).starts_with("error[E0721]: the model needs 784 bytes of RAM, where the budget is 512")
+    );
+    assert!(!path.exists());
+    succeeds(&["compile", &model("digits.int8.onnx"), "-o", &out, "--ram", "1K", "--flash", "8K"]);
+    succeeds(&["check", &model("digits.int8.onnx"), &out, "--ram", "784"]);
+    assert!(fails(&["check", &model("digits.int8.onnx"), &out, "--flash", "4K"]).contains("E0721"));
+}
+
+#[test]
 fn the_report_is_json_too() {
     let folder = tempfile::tempdir().expect("a folder");
     let (_, out) = file(&folder, "digits.rs");

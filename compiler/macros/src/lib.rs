@@ -9,7 +9,7 @@
 
 use kiln_compiler::build::{Precision, Source, compile_source, name_after_file, source};
 use kiln_compiler::diag::Diagnostics;
-use kiln_compiler::driver::{Artifact, Options};
+use kiln_compiler::driver::{Artifact, Budget, EXCEEDED, Options};
 use kiln_runtime_core::Family;
 use proc_macro2::{Group, Literal, Span, TokenStream, TokenTree};
 use quote::quote;
@@ -20,6 +20,7 @@ use syn::{Attribute, Ident, LitBool, LitInt, LitStr, Token, Visibility};
 /// Compiles an ONNX model into a module that is named after the file. `include_model!(pub struct Name = "file.onnx")` also
 /// gives the module's `Model` that name. A dynamic batch becomes 1, or what `batch = N` says behind the file. With
 /// `stream_input = true`, the input comes row by row, through `Model::run_rows`, and never lies in memory as a whole.
+/// `ram = "32K"` and `flash = "100K"` are what the model may take: more is an error, on the targets where it is more.
 #[proc_macro]
 pub fn include_model(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let call = syn::parse_macro_input!(input as Call);
@@ -31,6 +32,7 @@ struct Call {
     file: LitStr,
     batch: usize,
     stream_input: bool,
+    budget: Budget,
 }
 
 impl Parse for Call {
@@ -44,7 +46,8 @@ impl Parse for Call {
             input.parse::<Token![=]>()?;
             Some((attributes, visibility, name))
         };
-        let mut call = Call { alias, file: input.parse()?, batch: 1, stream_input: false };
+        let (stream_input, budget) = (false, Budget::default());
+        let mut call = Call { alias, file: input.parse()?, batch: 1, stream_input, budget };
         while !input.is_empty() {
             input.parse::<Token![,]>()?;
             if input.is_empty() {
@@ -55,8 +58,12 @@ impl Parse for Call {
             match option.to_string().as_str() {
                 "batch" => call.batch = input.parse::<LitInt>()?.base10_parse()?,
                 "stream_input" => call.stream_input = input.parse::<LitBool>()?.value,
+                "ram" => call.budget.ram = Some(bytes(input)?),
+                "flash" => call.budget.flash = Some(bytes(input)?),
                 other => {
-                    let message = format!("unknown option `{other}`; known are `batch`, `stream_input`");
+                    let message = format!(
+                        "unknown option `{other}`; known are `batch`, `stream_input`, `ram`, `flash`"
+                    );
                     return Err(syn::Error::new(option.span(), message));
                 }
             }
@@ -65,46 +72,96 @@ impl Parse for Call {
     }
 }
 
+/// A number of bytes: `32768` or `"32K"`.
+fn bytes(input: ParseStream) -> syn::Result<usize> {
+    if input.peek(LitInt) {
+        return input.parse::<LitInt>()?.base10_parse();
+    }
+    let text: LitStr = input.parse()?;
+    Budget::bytes(&text.value()).map_err(|e| syn::Error::new(text.span(), e))
+}
+
 fn expand(call: &Call) -> syn::Result<TokenStream> {
     let fail = |message: String| syn::Error::new(call.file.span(), message);
     let folder = std::env::var_os("CARGO_MANIFEST_DIR")
         .map(PathBuf::from)
         .ok_or_else(|| fail("include_model! needs Cargo: CARGO_MANIFEST_DIR is not set".to_owned()))?;
     let path = folder.join(call.file.value());
-    let mut options = Options { batch: call.batch, stream_input: call.stream_input, ..Options::default() };
+    let (batch, stream_input, budget) = (call.batch, call.stream_input, call.budget);
+    let mut options = Options { batch, stream_input, budget, ..Options::default() };
     name_after_file(&mut options, &path);
     let source = source(&path, Precision::default()).map_err(|e| fail(e.to_string()))?;
-    let artifacts = families(&source, &options).map_err(|e| fail(e.to_string()))?;
-    let module = select(&artifacts).map_err(|e| fail(format!("internal error: generated text: {e}")))?;
+    let mut arms = families(&source, &options).map_err(|e| fail(e.to_string()))?;
+    arms.iter_mut().for_each(|arm| arm.tokens = arm.module(call));
+    let module = select(&arms);
     let tracked =
         source.files.iter().map(|file| tracked(file)).collect::<Result<TokenStream, _>>().map_err(fail)?;
-    let alias = call.alias.as_ref().map(|(attributes, visibility, name)| {
-        let module = Ident::new(&artifacts[0].module, Span::call_site());
-        quote!(#(#attributes)* #visibility use self::#module::Model as #name;)
-    });
-    Ok(quote!(#module #alias #tracked))
+    Ok(quote!(#module #tracked))
+}
+
+/// The model for one family of kernels.
+struct Arm {
+    family: Family,
+    /// The model, or why it does not fit these targets.
+    model: Result<Artifact, String>,
+    tokens: TokenStream,
+}
+
+impl Arm {
+    /// Whether other targets can do with what this one has.
+    fn same(&self, other: &Arm) -> bool {
+        match (&self.model, &other.model) {
+            (Ok(one), Ok(two)) => one.text == two.text,
+            (Err(one), Err(two)) => one == two,
+            _ => false,
+        }
+    }
+
+    /// The module and its alias, or the error: only the target that it is about will see it.
+    fn module(&self, call: &Call) -> TokenStream {
+        let fail = |message: &str| syn::Error::new(call.file.span(), message).into_compile_error();
+        let model = match &self.model {
+            Ok(model) => model,
+            Err(message) => return fail(message),
+        };
+        let tokens = match module(model) {
+            Ok(tokens) => tokens,
+            Err(e) => return fail(&format!("internal error: generated text: {e}")),
+        };
+        let alias = call.alias.as_ref().map(|(attributes, visibility, name)| {
+            let module = Ident::new(&model.module, Span::call_site());
+            quote!(#(#attributes)* #visibility use self::#module::Model as #name;)
+        });
+        quote!(#tokens #alias)
+    }
 }
 
 /// The model for each family of kernels, the plain one last. A macro cannot know the target, so it offers all that differ
-/// from the plain one.
-fn families(source: &Source, options: &Options) -> Result<Vec<Artifact>, Diagnostics> {
-    let compile = |family| compile_source(source, &Options { family, ..options.clone() });
-    let artifacts = Family::ALL.into_iter().map(compile);
-    let mut artifacts = artifacts.collect::<Result<Vec<_>, _>>()?;
-    let plain = artifacts.pop().into_iter().collect::<Vec<_>>();
-    artifacts.retain(|a| plain.iter().all(|p| a.text != p.text));
-    artifacts.extend(plain);
-    Ok(artifacts)
+/// from the plain one. Whether a budget is exceeded depends on the family.
+fn families(source: &Source, options: &Options) -> Result<Vec<Arm>, Diagnostics> {
+    let compile = |family| {
+        let model = match compile_source(source, &Options { family, ..options.clone() }) {
+            Ok(model) => Ok(model),
+            Err(e) if e.0.iter().all(|d| d.code == EXCEEDED) => Err(e.to_string()),
+            Err(e) => return Err(e),
+        };
+        Ok(Arm { family, model, tokens: TokenStream::new() })
+    };
+    let mut arms = Family::ALL.into_iter().map(compile).collect::<Result<Vec<_>, _>>()?;
+    let plain = arms.pop();
+    arms.retain(|arm| plain.iter().all(|plain| !arm.same(plain)));
+    arms.extend(plain);
+    Ok(arms)
 }
 
 /// One module, or `select!` over one for each family.
-fn select(artifacts: &[Artifact]) -> Result<TokenStream, String> {
-    let modules = artifacts.iter().map(module).collect::<Result<Vec<_>, _>>()?;
-    if let [module] = &modules[..] {
-        return Ok(module.clone());
+fn select(arms: &[Arm]) -> TokenStream {
+    let modules = arms.iter().map(|arm| &arm.tokens);
+    if let [arm] = arms {
+        return arm.tokens.clone();
     }
-    let families = artifacts.iter().map(|a| Ident::new(a.program.family().name(), Span::call_site()));
-    Ok(quote!(::kiln_runtime_core::select! { #(#families { #modules })* }))
+    let families = arms.iter().map(|arm| Ident::new(arm.family.name(), Span::call_site()));
+    quote!(::kiln_runtime_core::select! { #(#families { #modules })* })
 }
 
 /// The text as tokens, with the tables as one byte string in place of the file that it includes.

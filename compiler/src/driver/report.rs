@@ -26,6 +26,8 @@ pub struct LayerReport {
     pub macs: u64,
     /// Bytes of memory that are in use while it runs, scratch included.
     pub live: usize,
+    /// Who holds them, the largest first, with the bytes of each; where buffers share bytes, these are more than `live`.
+    pub held: Vec<(String, usize)>,
 }
 
 /// The cost of a model.
@@ -80,6 +82,7 @@ impl Report {
                 tables,
                 macs: step.kernel.macs(),
                 live: plan.live[i],
+                held: plan.held(i),
             });
         }
         let steps = || program.steps.iter().map(|s| &s.kernel);
@@ -121,6 +124,7 @@ impl Report {
                 ("tables", l.tables.into()),
                 ("macs", l.macs.into()),
                 ("live", l.live.into()),
+                ("held", l.held.iter().map(|(name, bytes)| holder(name, *bytes)).collect()),
             ])
         });
         Json::Object(vec![
@@ -141,6 +145,10 @@ impl Report {
             ("layers", layers.collect()),
         ])
     }
+}
+
+fn holder(name: &str, bytes: usize) -> Json {
+    Json::Object(vec![("name", name.into()), ("bytes", bytes.into())])
 }
 
 fn removed(r: &Removed) -> Json {

@@ -113,6 +113,15 @@ impl Plan {
         self.overlays.iter().find(|o| o.to.0 == index).map(|o| o.from.0)
     }
 
+    /// What lies in memory while step `index` runs, and its bytes: buffers by their names, and its scratch; the largest first.
+    pub fn held(&self, index: usize) -> Vec<(String, usize)> {
+        let mut held: Vec<(String, usize)> = self.live_at(index).map(|b| self.buffers[b].clone()).collect();
+        held.push(("scratch".to_owned(), self.steps[index].scratch));
+        held.retain(|(_, bytes)| *bytes > 0);
+        held.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+        held
+    }
+
     /// Buffers that step `index` needs or must keep.
     fn live_at(&self, index: usize) -> impl Iterator<Item = usize> {
         self.lives.iter().enumerate().filter(move |(_, life)| life.covers(index + 1)).map(|(i, _)| i)

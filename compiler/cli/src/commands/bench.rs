@@ -3,7 +3,7 @@
 use super::run::{execute, inputs};
 use crate::bench::{self, BenchModel, BenchOptions, Timed, timed};
 use crate::model::ModelArgs;
-use crate::target;
+use crate::target::{self, BudgetArgs};
 use clap::Args;
 use kiln_compiler::driver::Artifact;
 use kiln_compiler::program::Step;
@@ -21,6 +21,8 @@ pub(super) struct Bench {
     /// Optimisation of the firmware: 1, 2, 3, s or z
     #[arg(long, default_value = "3")]
     opt_level: String,
+    #[command(flatten)]
+    budget: BudgetArgs,
     /// An input; without any, seeded random ones are used
     #[arg(long = "input", value_name = "[NAME=]FILE.npy")]
     inputs: Vec<String>,
@@ -44,7 +46,7 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) fn run(self) -> Result<ExitCode, String> {
         let old = self.compare.as_deref().map(read).transpose()?;
-        let artifact = self.model.compile_for(None, target::family(&self.target)?)?;
+        let artifact = self.model.compile_for(None, target::family(&self.target)?, self.budget.into())?;
         let inputs = inputs(&artifact.program, &self.inputs, Some(self.seed))?;
         let host: Vec<Vec<u8>> = execute(&artifact, &inputs)?.iter().map(|t| t.bytes().to_vec()).collect();
         let options = BenchOptions {

@@ -1,7 +1,7 @@
 //! `kiln check`.
 
 use crate::model::ModelArgs;
-use crate::target::TargetArgs;
+use crate::target::{BudgetArgs, TargetArgs};
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,6 +12,8 @@ pub(super) struct Check {
     model: ModelArgs,
     #[command(flatten)]
     target: TargetArgs,
+    #[command(flatten)]
+    budget: BudgetArgs,
     /// The generated file
     file: PathBuf,
 }
@@ -19,7 +21,8 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn run(self) -> Result<ExitCode, String> {
         let name = self.file.file_stem().map(|s| s.to_string_lossy().into_owned());
-        let artifact = self.model.compile_for(name.as_deref(), self.target.family()?)?;
+        let family = self.target.family()?;
+        let artifact = self.model.compile_for(name.as_deref(), family, self.budget.into())?;
         let text = std::fs::read(&self.file).map_err(|e| format!("error: `{}`: {e}", self.file.display()))?;
         let weights_path = self.file.with_file_name(&artifact.weights_file);
         let fresh = match &artifact.weights {

@@ -3,9 +3,9 @@
 use super::quantize::Calibration;
 use super::run;
 use crate::model::{ModelArgs, write_if_changed};
-use crate::target::TargetArgs;
+use crate::target::{BudgetArgs, TargetArgs};
 use clap::Args;
-use kiln_compiler::driver;
+use kiln_compiler::driver::{self, Options};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -15,6 +15,8 @@ pub(super) struct Compile {
     model: ModelArgs,
     #[command(flatten)]
     target: TargetArgs,
+    #[command(flatten)]
+    budget: BudgetArgs,
     /// Quantize to int8 with these inputs, as `kiln quantize` does, and write no profile
     #[arg(long, value_name = "DATA", conflicts_with = "precision")]
     calibrate: Option<PathBuf>,
@@ -36,12 +38,13 @@ impl Compile {
         let name = self.output.file_stem().map(|s| s.to_string_lossy().into_owned());
         let family = self.target.family()?;
         let artifact = match &self.calibrate {
-            None => self.model.compile_for(name.as_deref(), family)?,
+            None => self.model.compile_for(name.as_deref(), family, self.budget.into())?,
             Some(data) => {
                 let bytes = self.calibration.quantize(&self.model, data)?.0.onnx;
                 // The file holds everything.
                 let mut beside = |_: &str, _: u64, _: Option<u64>| Err("not in this file".into());
-                let options = self.model.options(name.as_deref(), family);
+                let options =
+                    Options { budget: self.budget.into(), ..self.model.options(name.as_deref(), family) };
                 driver::compile(&bytes, &mut beside, &options).map_err(|d| d.to_string())?
             }
         };

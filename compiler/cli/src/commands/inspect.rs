@@ -3,6 +3,7 @@
 use crate::model::ModelArgs;
 use crate::target::TargetArgs;
 use clap::{Args, ValueEnum};
+use kiln_compiler::driver::Budget;
 use std::process::ExitCode;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -40,7 +41,7 @@ pub(super) struct Inspect {
 
 impl Inspect {
     pub(super) fn run(self) -> Result<ExitCode, String> {
-        let artifact = self.model.compile_for(None, self.target.family()?)?;
+        let artifact = self.model.compile_for(None, self.target.family()?, Budget::default())?;
         if let Some(after) = &self.after {
             if after == "list" {
                 artifact.stages.iter().for_each(|(name, _)| println!("{name}"));
