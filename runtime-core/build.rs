@@ -29,6 +29,11 @@ fn main() {
     if target_is(&SHORT_PRODUCTS) {
         println!("cargo::rustc-cfg=kiln_short_products");
     }
+    // Whether programs are to be small: loops are then unrolled less.
+    println!("cargo::rustc-check-cfg=cfg(kiln_small)");
+    if std::env::var("OPT_LEVEL").is_ok_and(|level| level == "s" || level == "z") {
+        println!("cargo::rustc-cfg=kiln_small");
+    }
     // Cores with a single-precision FPU at least.
     println!("cargo::rustc-check-cfg=cfg(kiln_vfp)");
     if std::env::var("TARGET").is_ok_and(|target| target.starts_with("thumb") && target.ends_with("hf")) {

@@ -19,6 +19,7 @@ struct Items {
     params: String,
     rows: String,
     tables: String,
+    layer: String,
 }
 
 pub(super) fn layers(program: &Program) -> Vec<Layer> {
@@ -47,6 +48,7 @@ fn items(layer: &Layer, step: usize, group: &str) -> Items {
         params: format!("PARAMS{suffix}"),
         rows: format!("ROWS{suffix}"),
         tables: format!("{group}{suffix}"),
+        layer: format!("LAYER{suffix}"),
     }
 }
 
@@ -89,6 +91,7 @@ impl Generator<'_> {
         let Some(layer) = self.layers.iter().find(|l| l.steps.contains(&index)) else { return String::new() };
         let items = items(layer, index, &group(step));
         let tables = match step.kernel.tables() {
+            Some(_) if step.kernel.layer_type().is_some() => String::new(),
             Some(spec) if spec.group.is_some() => format!(", &{}::{}", layer.id, items.tables),
             Some(_) => {
                 step.consts.first().map_or(", &[]".into(), |c| format!(", {}", self.table_use(*c, "", None)))
@@ -99,7 +102,7 @@ impl Generator<'_> {
             "{}(mem, &{}::{}, {}{tables});\n",
             step.kernel.function(),
             layer.id,
-            items.params,
+            if step.kernel.layer_type().is_some() { items.layer } else { items.params },
             rows(&format!("{}::{}", layer.id, items.rows))
         )
     }
@@ -153,8 +156,10 @@ impl Generator<'_> {
         let items = items(layer, index, &group(step));
         let params = kernel.params_literal();
         imports.extend(literal::structs(&params).into_iter().map(str::to_owned));
+        // What is packed takes no flash itself.
+        let item = if kernel.layer_type().is_some() { "const" } else { "pub static" };
         let mut text = format!(
-            "        pub static {}: {} = {};\n",
+            "        {item} {}: {} = {};\n",
             items.params,
             kernel.params_type(),
             literal::layout(&params, 8)
@@ -167,7 +172,7 @@ impl Generator<'_> {
             Some(spec) if spec.group.is_some() => {
                 let group = spec.group.unwrap_or_default();
                 imports.insert(group.to_owned());
-                let _ = writeln!(text, "        pub static {}: {group}<'static> = {group} {{", items.tables);
+                let _ = writeln!(text, "        {item} {}: {group}<'static> = {group} {{", items.tables);
                 for ((field, _), id) in spec.fields.iter().zip(&step.consts) {
                     let _ = writeln!(
                         text,
@@ -190,6 +195,14 @@ impl Generator<'_> {
             items.params,
             kernel.check_name()
         );
+        if let Some(layer) = kernel.layer_type() {
+            imports.insert(layer.to_owned());
+            let _ = writeln!(
+                text,
+                "        /// Both in few bytes.\n        pub static {}: {layer}<'static> = {}.layer(&{});",
+                items.layer, items.params, items.tables
+            );
+        }
         text
     }
 }
@@ -206,7 +219,9 @@ pub(super) fn homes(program: &Program, layers: &[Layer]) -> BTreeMap<ConstId, Ho
         let mut names = Names::default();
         for &i in &layer.steps {
             let items = items(layer, i, &group(&program.steps[i]));
-            [items.params, items.rows, items.tables].into_iter().for_each(|name| drop(names.unique(name)));
+            [items.params, items.rows, items.tables, items.layer]
+                .into_iter()
+                .for_each(|name| drop(names.unique(name)));
         }
         for id in layer.steps.iter().flat_map(|&i| &program.steps[i].consts) {
             let c = &program.consts[id.0];

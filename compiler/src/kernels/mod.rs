@@ -55,12 +55,14 @@ pub struct TableSpec {
 macro_rules! kernels {
     (@check $p:ident [] $arguments:tt) => { $p.check $arguments };
     (@check $p:ident [$check:ident] $arguments:tt) => { $p.$check $arguments };
+    (@run $function:ident $mem:ident $p:ident $rows:ident [] [$($tables:expr)?]) => { rt::$function($mem, $p, $rows $(, $tables)?) };
+    (@run $function:ident $mem:ident $p:ident $rows:ident [$layer:ident] [$tables:expr]) => { rt::$function($mem, &$p.layer($tables), $rows) };
     ($(
         $(#[$doc:meta])*
         $variant:ident = $function:ident($params:ident) {
             reads [$($read:ident: $read_elem:ident),*], writes [$write:ident: $write_elem:ident]
             $(, scratch [$scratch:ident])? $(, tables [$tables:ty])? $(, check [$check:ident])?, overlay $overlay:expr, macs |$p:ident| $macs:expr
-            $(, family $family:ident)?
+            $(, family $family:ident)? $(, layer [$layer:ident])?
         }
     )*) => {
         /// A call of one runtime kernel: the variant names the function, the payload is its parameter struct. Image
@@ -85,6 +87,13 @@ macro_rules! kernels {
                 let debug = match self { $( Kernel::$variant(p) => format!("{p:?}"), )* };
                 let fields = debug.find(' ').map_or("", |at| &debug[at..]);
                 format!("{}{fields}", self.params_type())
+            }
+
+            /// Name of the struct into which the parameters and tables of a layer are packed, for kernels that take no others.
+            pub fn layer_type(&self) -> Option<&'static str> {
+                match self { $( Kernel::$variant(_) => {
+                    #[allow(unused_mut, unused_assignments)] let mut name = None; $( name = Some(stringify!($layer)); )? name
+                } )* }
             }
 
             /// Name of the parameters' check of images and tables.
@@ -182,7 +191,7 @@ macro_rules! kernels {
             #[allow(unused_variables)]
             pub fn run(&self, mem: &mut [Block], consts: &[&ConstData], rows: Range<usize>) {
                 match self { $( Kernel::$variant(p) => {
-                    rt::$function(mem, p, rows $( , &<$tables as Tables>::bind(consts) )?)
+                    kernels!(@run $function mem p rows [$($layer)?] [$(&<$tables as Tables>::bind(consts))?])
                 } )* }
             }
         }
@@ -278,22 +287,22 @@ kernels! {
     Conv2dI8Dsp = conv2d_i8_dsp(Conv2dI8Dsp) {
         reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::FilterDsp<'_>], overlay false,
         macs |p| p.output.elements() * p.window.height * p.window.width * p.input.channels,
-        family Dsp
+        family Dsp, layer [ConvLayerDsp]
     }
     PointwiseConv2dI8Dsp = pointwise_conv2d_i8_dsp(PointwiseConv2dI8Dsp) {
         reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::FilterDsp<'_>], overlay p.in_place(),
         macs |p| p.output.elements() * p.input.channels,
-        family Dsp
+        family Dsp, layer [PointwiseLayerDsp]
     }
     DepthwiseConv2dI8Dsp = depthwise_conv2d_i8_dsp(DepthwiseConv2dI8Dsp) {
         reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::DepthwiseFilterDsp<'_>], overlay p.in_place(),
         macs |p| p.output.elements() * p.window.height * p.window.width,
-        family Dsp
+        family Dsp, layer [DepthwiseLayerDsp]
     }
     FullyConnectedI8Dsp = fully_connected_i8_dsp(FullyConnectedI8Dsp) {
         reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::DenseFilterDsp<'_>], overlay false,
         macs |p| p.output.elements() * p.input.width * p.input.channels,
-        family Dsp
+        family Dsp, layer [DenseLayerDsp]
     }
 
     // int8, cores with MVE

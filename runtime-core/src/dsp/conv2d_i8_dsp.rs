@@ -10,12 +10,13 @@
 
 use super::FilterDsp;
 use super::gather::{bytes_to_pairs, copy_rows, planes_to_row};
-use super::gemm::Gemm;
-use super::interleave::{Walk, interleave};
+use super::interleave::interleave;
+use super::lines::{Lines, nonzero};
 use super::outside::{self, Outside};
-use super::tiles::{self, Start, Target, buffer_len, flat, planar};
+use super::tiles::{self, Form, Start, Tiles, flat, planar};
 use super::words::{both_halves, fill, opaque, rolled, word};
 use crate::{Block, Image, Window, view_mut};
+use core::num::NonZero;
 use core::ops::Range;
 
 /// Parameters of [`conv2d_i8_dsp`].
@@ -78,17 +79,9 @@ impl Ring {
         // Words of four bytes are read from its odd columns on, too.
         if self.columns { (self.reach + 4).next_multiple_of(16) } else { 0 }
     }
-
-    /// The word of a row where a window begins.
-    #[inline(always)]
-    fn word(&self, column: usize) -> usize {
-        let pairs = self.columns as usize;
-        (column & pairs) * self.phase + (column >> pairs) * self.depth
-    }
 }
 
 impl Conv2dI8Dsp {
-    #[inline(never)]
     const fn ring(&self) -> Ring {
         let w = &self.window;
         let width = if self.output.width == 0 { 1 } else { self.output.width };
@@ -116,10 +109,38 @@ impl Conv2dI8Dsp {
         if self.ring().one_run { 8 } else { 1 }
     }
 
+    const fn form(&self) -> Form<'_> {
+        let ring = self.ring();
+        Form {
+            output: &self.output,
+            scratch: self.scratch,
+            ahead: ring.len() + ring.bytes(),
+            words: ring.taps,
+            dual: self.dual,
+            one_run: ring.one_run,
+            once: false,
+            zero_point: self.output_zero_point,
+            min: self.min,
+            max: self.max,
+        }
+    }
+
     /// Bytes of scratch.
     pub const fn scratch_len(&self) -> usize {
-        let ring = self.ring();
-        ring.len() + ring.bytes() + 16 * ring.taps + buffer_len(&self.output)
+        self.form().scratch_len()
+    }
+
+    /// Whether 16 bits hold what [`ConvLayerDsp`] keeps.
+    const fn holds(&self) -> bool {
+        let (w, ring) = (&self.window, self.ring());
+        let most = u16::MAX as usize;
+        let window = w.height <= most && w.stride_h <= most && w.stride_w <= most && w.dilation_h <= most;
+        let padding = w.pad_top <= most && w.pad_left <= most;
+        let ring = ring.rows <= most
+            && ring.words <= most
+            && ring.reach <= most
+            && w.dilation_w * ring.depth <= most;
+        window && padding && ring && self.form().holds() && Lines::hold(&self.input)
     }
 
     /// Whether images, tables and scratch fit together in `arena` bytes.
@@ -136,6 +157,9 @@ impl Conv2dI8Dsp {
         if self.input.channels == 0 || self.ring().taps == 0 || self.output.width == 0 {
             return Err("conv2d_i8_dsp: nothing to compute");
         }
+        if !self.holds() {
+            return Err("conv2d_i8_dsp: an extent of more than 16 bits");
+        }
         if !outside::fits(self.scratch, self.scratch_len(), arena) {
             return Err("conv2d_i8_dsp: scratch outside of the arena");
         }
@@ -146,35 +170,84 @@ impl Conv2dI8Dsp {
     }
 }
 
+/// [`Conv2dI8Dsp`] and its tables as the kernel reads them, in few bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct ConvLayerDsp<'a> {
+    tiles: Tiles<'a>,
+    input: Lines,
+    height: u16,
+    channels: u16,
+    /// Columns of the input that windows reach, and those of the padding in front of them.
+    inside: u16,
+    left: u16,
+    pad_top: u16,
+    stride_h: u16,
+    stride_w: u16,
+    /// Rows of the window, and its height above the last one.
+    taps_h: u16,
+    reach_h: u16,
+    /// Words from kernel row to kernel row, and from run to run of a kernel row.
+    next_row: u32,
+    next_run: u16,
+    /// As in [`Ring`].
+    rows: NonZero<u16>,
+    words: u16,
+    depth: u16,
+    phase: u16,
+    runs: u16,
+    run: NonZero<u16>,
+    columns: bool,
+    input_zero_point: i8,
+    /// Widens a row of the input.
+    widen: fn(&ConvLayerDsp, &Outside, usize, &mut [u32], &mut [Block]),
+}
+
+impl Conv2dI8Dsp {
+    /// Packs parameters and tables. Those that `check` refuses compute nothing, or what no one asked for.
+    pub const fn layer<'a>(&self, filter: &FilterDsp<'a>) -> ConvLayerDsp<'a> {
+        let (w, ring) = (&self.window, self.ring());
+        let left = if w.pad_left < ring.reach { w.pad_left } else { ring.reach };
+        let inside = if self.input.width < ring.reach - left { self.input.width } else { ring.reach - left };
+        ConvLayerDsp {
+            tiles: Tiles::new(&self.form(), filter),
+            input: Lines::of(&self.input),
+            height: self.input.height as u16,
+            channels: self.input.channels as u16,
+            inside: inside as u16,
+            left: left as u16,
+            pad_top: w.pad_top as u16,
+            stride_h: w.stride_h as u16,
+            stride_w: w.stride_w as u16,
+            taps_h: w.height as u16,
+            reach_h: (w.height.saturating_sub(1) * w.dilation_h) as u16,
+            next_row: (w.dilation_h * ring.words) as u32,
+            next_run: (w.dilation_w * ring.depth) as u16,
+            rows: nonzero(ring.rows),
+            words: ring.words as u16,
+            depth: ring.depth as u16,
+            phase: ring.phase as u16,
+            runs: ring.runs as u16,
+            run: nonzero(ring.run),
+            columns: ring.columns,
+            input_zero_point: self.input_zero_point,
+            // A program holds the code of those that its layers need.
+            widen: if ring.columns { widen_columns } else { widen_planes },
+        }
+    }
+}
+
 /// Computes output `rows` of [`conv2d_i8`](crate::conv2d_i8) with one group and symmetric weights.
-pub fn conv2d_i8_dsp(mem: &mut [Block], p: &Conv2dI8Dsp, rows: Range<usize>, filter: &FilterDsp) {
-    let Some((scratch, mut outside)) = outside::split(mem, p.scratch, p.scratch_len()) else { return };
-    let geometry = p.ring();
-    let Some((ring, rest)) = scratch.split_at_mut_checked(geometry.len() / 16) else { return };
-    let Some((bytes, rest)) = rest.split_at_mut_checked(geometry.bytes() / 16) else { return };
-    let Some((columns, buffer)) = rest.split_at_mut_checked(geometry.taps) else { return };
-    // Padding beside the image is written once: rows of the image lie between.
-    fill(Some(view_mut(bytes)), word([p.input_zero_point; 4]));
-    let columns = view_mut::<u32>(columns).as_chunks_mut::<4>().0;
-    let (dual, zero_point) = (p.dual, p.output_zero_point as i32);
-    let gemm = Gemm { filter, dual, zero_point, channels: p.output.channels };
-    let target = Target { output: &p.output, one_run: geometry.one_run, once: false };
-    let next = rows.start * p.window.stride_h;
-    let mut rows_of_words = Rows { p, geometry, words: view_mut(ring), bytes: view_mut(bytes), next };
-    let buffers = (columns, view_mut::<i8>(buffer));
-    let mut gather = |outside: &Outside, start: Start, columns: &mut [[u32; 4]]| {
-        rows_of_words.tile(outside, start, columns);
-    };
-    tiles::run(&gemm, target, rows.clone(), &mut outside, buffers, &mut gather);
-    tiles::clamp(&mut outside, &p.output, rows, p.min, p.max);
+#[inline(never)]
+pub fn conv2d_i8_dsp(mem: &mut [Block], p: &ConvLayerDsp, rows: Range<usize>) {
+    let mut ring = Rows { p, next: rows.start * p.stride_h as usize };
+    tiles::run(mem, &p.tiles, rows, &mut |outside, scratch, start, columns| {
+        ring.tile(outside, scratch, start, columns);
+    });
 }
 
 /// The rows that tiles read.
 struct Rows<'a> {
-    p: &'a Conv2dI8Dsp,
-    geometry: Ring,
-    words: &'a mut [u32],
-    bytes: &'a mut [i8],
+    p: &'a ConvLayerDsp<'a>,
     /// The first row that is not there yet, counted from the top of the padding.
     next: usize,
 }
@@ -182,51 +255,41 @@ struct Rows<'a> {
 impl Rows<'_> {
     /// The columns of one tile.
     #[inline(always)]
-    fn tile(&mut self, outside: &Outside, start: Start, columns: &mut [[u32; 4]]) {
-        let (w, g) = (&self.p.window, &self.geometry);
-        if g.one_run || start.count < 4 || g.runs > 1 {
-            self.any_tile(outside, start, columns);
-            return;
-        }
-        // All pixels read the same rows; of each one the word where its window begins.
-        let at = [0, 1, 2, 3].map(|j| g.word((start.x + j) * w.stride_w));
-        self.widen_to(outside, start.y, start.y);
-        let (w, g) = (&self.p.window, &self.geometry);
-        let first = (start.y * w.stride_h).checked_rem(g.rows).unwrap_or(0);
-        let walk = Walk { rows: g.rows, stride: g.words, first, step: w.dilation_h, count: w.height };
-        interleave(self.words, &walk, &at, g.run, columns);
-    }
+    fn tile(&mut self, outside: &Outside, scratch: &mut [Block], start: Start, columns: &mut [[u32; 4]]) {
+        let (p, width) = (self.p, self.p.tiles.width);
+        let (words, size) = (p.words as usize, p.rows.get() as usize * p.words as usize);
+        let Some((ring, bytes)) = scratch.split_at_mut_checked(size.div_ceil(4)) else { return };
+        let ring = view_mut::<u32>(ring);
 
-    /// Tiles over several rows, of fewer than four pixels, or with a run for each kernel column.
-    #[inline(never)]
-    fn any_tile(&mut self, outside: &Outside, start: Start, columns: &mut [[u32; 4]]) {
-        let (w, g, width) = (&self.p.window, &self.geometry, self.p.output.width);
-        let row_of = |x: usize| x.checked_div(width).unwrap_or(0);
-        // Of each pixel the row of the ring, and the word of it, where its window begins.
-        let mut pixels = [(opaque(0), 0); 4];
-        let mut end = 0;
-        for (j, pixel) in pixels.iter_mut().enumerate() {
-            let x = start.x + j.min(start.count - 1);
-            end = start.y + row_of(x);
-            let row = (end * w.stride_h).checked_rem(g.rows).unwrap_or(0);
-            *pixel = (row, g.word((x - row_of(x) * width) * w.stride_w));
+        let above = start.x as u32 / NonZero::<u32>::from(width);
+        let first = start.y + above as usize;
+        let (mut y, mut x) = (first, start.x - above as usize * width.get() as usize);
+        // Of each pixel the word of the ring where its window begins.
+        let mut pixels = [0; 4];
+        for (j, pixel) in pixels.iter_mut().enumerate().take(opaque(4)) {
+            *pixel = p.slot(y * p.stride_h as usize) * words + p.word(x * p.stride_w as usize);
+            if j + 1 < start.count {
+                x += 1;
+                if x == width.get() as usize {
+                    (x, y) = (0, y + 1);
+                }
+            }
             rolled();
         }
-        self.widen_to(outside, start.y + row_of(start.x), end);
-        let (w, g) = (&self.p.window, &self.geometry);
-        // The whole ring as one row, so that each pixel may have its own.
-        let walk = Walk { rows: 1, stride: self.words.len(), first: 0, step: 1, count: 1 };
-        let mut columns = columns.chunks_exact_mut(g.run.max(1));
-        for _ in 0..w.height {
-            for kx in 0..g.runs {
-                let at = pixels.map(|(row, word)| row * g.words + word + kx * w.dilation_w * g.depth);
-                let Some(columns) = columns.next() else { return };
-                interleave(self.words, &walk, &at, g.run, columns);
+        self.widen_to(outside, (ring, bytes), first, y);
+        let mut columns = columns;
+        for _ in 0..p.taps_h {
+            let mut run = 0;
+            for _ in 0..p.runs {
+                let Some((now, next)) = columns.split_at_mut_checked(p.run.get() as usize) else { return };
+                interleave(ring.get(run..).unwrap_or(&[]), &pixels, now);
+                columns = next;
+                run += p.next_run as usize;
                 rolled();
             }
-            for (row, _) in &mut pixels {
-                *row += w.dilation_h;
-                *row -= if *row >= g.rows { g.rows } else { 0 };
+            for pixel in pixels.iter_mut().take(opaque(4)) {
+                *pixel += p.next_row as usize;
+                *pixel -= if *pixel >= size { size } else { 0 };
                 rolled();
             }
             rolled();
@@ -235,48 +298,73 @@ impl Rows<'_> {
 
     /// Widens all rows that the output rows from `first` to `last` read and that are not there yet.
     #[inline(always)]
-    fn widen_to(&mut self, outside: &Outside, first: usize, last: usize) {
-        let w = &self.p.window;
-        let end = last * w.stride_h + w.height.saturating_sub(1) * w.dilation_h;
+    fn widen_to(
+        &mut self,
+        outside: &Outside,
+        (ring, bytes): (&mut [u32], &mut [Block]),
+        first: usize,
+        last: usize,
+    ) {
+        let p = self.p;
+        let end = last * p.stride_h as usize + p.reach_h as usize;
         // A stride beyond the kernel's height leaves rows that no window reads.
-        self.next = self.next.max(first * w.stride_h);
+        self.next = self.next.max(first * p.stride_h as usize);
         while self.next <= end {
-            self.widen(outside);
+            let words = p.words as usize;
+            let row = ring
+                .get_mut(p.slot(self.next) * words..)
+                .and_then(|ring| ring.get_mut(..words))
+                .unwrap_or(&mut []);
+            let y = self.next.wrapping_sub(p.pad_top as usize);
+            if y < p.height as usize {
+                (p.widen)(p, outside, p.input.at(y), row, bytes);
+            } else {
+                fill(row, both_halves(p.input_zero_point));
+            }
+            self.next += 1;
         }
     }
+}
 
-    /// Widens the next row of the input, or of the padding.
-    #[inline(never)]
-    fn widen(&mut self, outside: &Outside) {
-        let (p, w, g) = (self.p, &self.p.window, &self.geometry);
-        let padded = self.next;
-        self.next += 1;
-        let from = padded.checked_rem(g.rows).unwrap_or(0) * g.words;
-        let to = self.words.get_mut(from..).and_then(|words| words.get_mut(..g.words)).unwrap_or(&mut []);
-        let row = padded.wrapping_sub(w.pad_top);
-        if row >= p.input.height {
-            fill(Some(to), both_halves(p.input_zero_point));
-            return;
-        }
-        let left = w.pad_left.min(g.reach);
-        let inside = p.input.width.min(g.reach - left);
-        let at = p.input.row(row);
-        if g.columns {
-            let middle = self.bytes.get_mut(left..).unwrap_or(&mut []);
-            copy_rows((outside.get(at, inside), 0), (middle, 0), 1, inside);
-            for (phase, to) in to.chunks_exact_mut(g.phase.max(1)).enumerate() {
-                bytes_to_pairs(self.bytes.get(phase..).unwrap_or(&[]), to);
-            }
-            return;
-        }
-        let (before, after) = (left * g.depth, (left + inside) * g.depth);
-        fill(to.get_mut(..before), both_halves(p.input_zero_point));
-        fill(to.get_mut(after..), both_halves(p.input_zero_point));
-        for pair in 0..g.depth {
-            let last = p.input.channels - 1;
-            let (a, b) = (2 * pair * p.input.layout.chan, (2 * pair + 1).min(last) * p.input.layout.chan);
-            let to = to.get_mut(before + pair..).unwrap_or(&mut []);
-            planes_to_row(outside.get(at + a, inside), outside.get(at + b, inside), to, g.depth);
-        }
+impl ConvLayerDsp<'_> {
+    /// The row of the ring that holds a padded row.
+    #[inline(always)]
+    fn slot(&self, row: usize) -> usize {
+        (row as u32 % NonZero::<u32>::from(self.rows)) as usize
+    }
+
+    /// The word of a row where a window begins.
+    #[inline(always)]
+    fn word(&self, column: usize) -> usize {
+        let pairs = self.columns as usize;
+        (column & pairs) * self.phase as usize + (column >> pairs) * self.depth as usize
+    }
+}
+
+/// Widens the row at `at`, of an image of one channel: `bytes` holds it with its padding.
+fn widen_columns(p: &ConvLayerDsp, outside: &Outside, at: usize, row: &mut [u32], bytes: &mut [Block]) {
+    fill(view_mut(bytes), word([p.input_zero_point; 4]));
+    let bytes = view_mut::<i8>(bytes);
+    let inside = p.inside as usize;
+    let middle = bytes.get_mut(p.left as usize..).unwrap_or(&mut []);
+    copy_rows((outside.get(at, inside), 0), (middle, 0), 1, inside);
+    let (even, odd) = row.split_at_mut_checked(p.phase as usize).unwrap_or_default();
+    bytes_to_pairs(bytes, even);
+    bytes_to_pairs(bytes.get(1..).unwrap_or(&[]), odd);
+}
+
+/// Widens the row at `at`, two planes a word.
+fn widen_planes(p: &ConvLayerDsp, outside: &Outside, at: usize, row: &mut [u32], _: &mut [Block]) {
+    let (depth, inside, plane) = (p.depth as usize, p.inside as usize, p.input.chan as usize);
+    let (before, after) = (p.left as usize * depth, (p.left as usize + inside) * depth);
+    fill(row.get_mut(..before).unwrap_or(&mut []), both_halves(p.input_zero_point));
+    fill(row.get_mut(after..).unwrap_or(&mut []), both_halves(p.input_zero_point));
+    let last = at + (p.channels as usize).saturating_sub(1) * plane;
+    let mut a = at;
+    for pair in 0..depth {
+        let b = (a + plane).min(last);
+        let to = row.get_mut(before + pair..).unwrap_or(&mut []);
+        planes_to_row(outside.get(a, inside), outside.get(b, inside), to, depth);
+        a += 2 * plane;
     }
 }

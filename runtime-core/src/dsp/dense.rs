@@ -104,6 +104,9 @@ mod imp {
         }
     }
 
+    /// Blocks of a loop, 1, 2 or 4: fewer where the program is to be small.
+    const UNROLLED: usize = if cfg!(kiln_small) { 1 } else { 4 };
+
     macro_rules! dense {
         ($name:ident, $save:literal, $four_inputs:expr, $restore:literal) => {
             #[unsafe(naked)]
@@ -120,7 +123,7 @@ mod imp {
                     "ldm lr!, {{r3-r6}}",
                     $save,
                     "10:",
-                    ".rept 4",
+                    ".rept {unrolled}",
                     "ldm r0!, {{r7-r10}}",
                     "ldrd r11, r12, [r1], #8",
                     $four_inputs,
@@ -148,6 +151,7 @@ mod imp {
                     "bne 5b",
                     "add sp, sp, #16",
                     "pop {{r4-r11, pc}}",
+                    unrolled = const UNROLLED,
                 )
             }
         };

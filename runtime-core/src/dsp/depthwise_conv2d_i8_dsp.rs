@@ -3,11 +3,12 @@
 //! Every plane is copied into scratch whose borders hold the zero point, a strip of rows at a time. The borders are written
 //! once a strip, and no kernel knows them.
 
-use super::dw_window;
+use super::dw_window::{self, Plane};
 use super::dw3x3;
 use super::gather::copy_rows;
+use super::lines::Lines;
 use super::outside::{self, Outside};
-use super::tiles::{self, planar};
+use super::tiles::{self, clamp_lines, planar};
 use super::words::{fill, rolled, word};
 use crate::{Block, Image, Window, view_mut};
 use core::ops::Range;
@@ -109,6 +110,9 @@ impl DepthwiseConv2dI8Dsp {
         if !outside::fits(self.scratch, self.scratch_len(), arena) {
             return Err("depthwise_conv2d_i8_dsp: scratch outside of the arena");
         }
+        if !self.holds() {
+            return Err("depthwise_conv2d_i8_dsp: an extent of more than 16 bits");
+        }
         let channels = self.output.channels;
         if filter.weights.len() != channels * self.words() || filter.channels.len() != channels * 2 {
             return Err("depthwise_conv2d_i8_dsp: tables do not fit the output channels");
@@ -117,118 +121,164 @@ impl DepthwiseConv2dI8Dsp {
     }
 }
 
+/// [`DepthwiseConv2dI8Dsp`] and its tables as the kernel reads them, in few bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct DepthwiseLayerDsp<'a> {
+    filter: DepthwiseFilterDsp<'a>,
+    pub(super) input: Lines,
+    pub(super) output: Lines,
+    scratch: u32,
+    /// Blocks of scratch.
+    blocks: u16,
+    /// Input channels.
+    channels: u16,
+    depth_multiplier: u16,
+    height: u16,
+    /// Columns of the input that windows reach, and those of the padding in front of them.
+    inside: u16,
+    left: u16,
+    pad_top: u16,
+    /// Bytes of a padded row.
+    pub(super) stride: u16,
+    /// Columns of the output.
+    pub(super) width: u16,
+    strip: u16,
+    /// Padded rows of one output row.
+    reach_h: u16,
+    /// Rows and words of a kernel row, and strides.
+    pub(super) taps_h: u16,
+    pub(super) words: u16,
+    pub(super) stride_h: u16,
+    pub(super) stride_w: u16,
+    /// From kernel row to kernel row, in padded rows.
+    pub(super) dilation_h: u16,
+    input_zero_point: i8,
+    pub(super) zero_point: i8,
+    min: i8,
+    max: i8,
+    /// The micro-kernel for the window. A program holds the code of those that its layers need.
+    plane: Micro,
+}
+
+/// Computes some rows of one output channel. Nothing is written when the lengths do not fit.
+pub(super) type Micro = fn(&DepthwiseLayerDsp, &mut Plane);
+
+impl DepthwiseConv2dI8Dsp {
+    /// Whether 16 bits hold what [`DepthwiseLayerDsp`] keeps.
+    const fn holds(&self) -> bool {
+        let (w, most) = (&self.window, u16::MAX as usize);
+        let window = w.height <= most && w.stride_h <= most && w.stride_w <= most && w.dilation_h <= most;
+        let plane = w.pad_top <= most
+            && self.padded_rows(1) <= most
+            && self.stride() <= most
+            && self.scratch_len() / 16 <= most;
+        window
+            && plane
+            && self.depth_multiplier <= most
+            && Lines::hold(&self.input)
+            && Lines::hold(&self.output)
+    }
+
+    /// Packs parameters and tables. Those that `check` refuses compute nothing, or what no one asked for.
+    pub const fn layer<'a>(&self, filter: &DepthwiseFilterDsp<'a>) -> DepthwiseLayerDsp<'a> {
+        let (w, stride) = (&self.window, self.stride());
+        let left = if w.pad_left < stride { w.pad_left } else { stride };
+        let inside = if self.input.width < stride - left { self.input.width } else { stride - left };
+        let square = w.height == 3 && w.width == 3 && w.dilation_h == 1 && w.stride_h == w.stride_w;
+        DepthwiseLayerDsp {
+            filter: *filter,
+            input: Lines::of(&self.input),
+            output: Lines::of(&self.output),
+            scratch: self.scratch as u32,
+            blocks: (self.scratch_len() / 16) as u16,
+            channels: self.input.channels as u16,
+            depth_multiplier: self.depth_multiplier as u16,
+            height: self.input.height as u16,
+            inside: inside as u16,
+            left: left as u16,
+            pad_top: w.pad_top as u16,
+            stride: stride as u16,
+            width: self.output.width as u16,
+            strip: self.strip() as u16,
+            reach_h: self.padded_rows(1) as u16,
+            taps_h: w.height as u16,
+            words: w.width.div_ceil(4) as u16,
+            stride_h: w.stride_h as u16,
+            stride_w: w.stride_w as u16,
+            dilation_h: w.dilation_h as u16,
+            input_zero_point: self.input_zero_point,
+            zero_point: self.output_zero_point,
+            min: self.min,
+            max: self.max,
+            plane: match (square, w.stride_w) {
+                (true, 1) => dw3x3::STRIDES[0],
+                (true, 2) => dw3x3::STRIDES[1],
+                _ => dw_window::plane,
+            },
+        }
+    }
+}
+
 /// Computes output `rows` of [`depthwise_conv2d_i8`](crate::depthwise_conv2d_i8) with symmetric weights.
-pub fn depthwise_conv2d_i8_dsp(
-    mem: &mut [Block],
-    p: &DepthwiseConv2dI8Dsp,
-    rows: Range<usize>,
-    filter: &DepthwiseFilterDsp,
-) {
-    let Some((scratch, mut outside)) = outside::split(mem, p.scratch, p.scratch_len()) else { return };
-    let (strip, mut y) = (p.strip(), rows.start);
+pub fn depthwise_conv2d_i8_dsp(mem: &mut [Block], p: &DepthwiseLayerDsp, rows: Range<usize>) {
+    let Some((scratch, mut outside)) = outside::split(mem, p.scratch as usize, 16 * p.blocks as usize) else {
+        return;
+    };
+    let mut y = rows.start;
     while y < rows.end {
         // Where the ring of the output begins anew, so does a strip.
-        let end = rows.end.min(y + strip).min(p.output.run_end(y));
-        let mut strip = Strip::new(p, y, end - y);
-        y = end;
-        fill(Some(view_mut(scratch)), word([p.input_zero_point; 4]));
+        let n = (rows.end - y).min((p.strip as usize).max(1)).min(p.output.run(y));
+        fill(view_mut(scratch), word([p.input_zero_point; 4]));
         let plane = view_mut(scratch);
         let mut output = 0;
-        for input in 0..p.input.channels {
-            strip.copy(&outside, input, plane);
+        for input in 0..p.channels as usize {
+            p.copy(&outside, (y, n), input, plane);
             for _ in 0..p.depth_multiplier {
-                strip.compute(plane, filter, output, &mut outside);
+                p.compute(plane, (y, n), output, &mut outside);
                 output += 1;
                 rolled();
             }
             rolled();
         }
+        y += n;
         rolled();
     }
-    tiles::clamp(&mut outside, &p.output, rows, p.min, p.max);
-}
-
-/// Some rows of the output.
-struct Strip<'a> {
-    p: &'a DepthwiseConv2dI8Dsp,
-    first: usize,
-    rows: usize,
-    /// Rows of the input that it reads.
-    input: Range<usize>,
-    /// Where they go in the padded plane, and how much of them.
-    to: usize,
-    columns: usize,
-    /// Bytes of a padded row.
-    stride: usize,
-    /// The micro-kernel, where there is one for the window.
-    small: Option<dw3x3::Planes>,
+    let channels = p.channels as usize * p.depth_multiplier as usize;
+    clamp_lines(&mut outside, &p.output, (rows, channels, p.width as usize), p.min, p.max);
 }
 
 // Each step stands by itself: in one function, LLVM would load every parameter in front of all loops, and that is more code
 // than the loops.
-impl<'a> Strip<'a> {
+impl DepthwiseLayerDsp<'_> {
+    /// Copies what `rows` rows of the output from `first` on read of an input channel; the borders are there.
     #[inline(never)]
-    fn new(p: &'a DepthwiseConv2dI8Dsp, first: usize, rows: usize) -> Strip<'a> {
-        let (w, output, stride) = (&p.window, &p.output, p.stride());
-        // Padded rows of the strip, and those of them that the image has.
-        let top = first * w.stride_h;
-        let from = top.max(w.pad_top);
-        let end = (top + p.padded_rows(rows)).min(w.pad_top + p.input.height).max(from);
-        let (step, zero_point) = (w.stride_w, p.output_zero_point as i32);
-        let shape =
-            dw3x3::Shape { stride, step, rows, width: output.width, out_row: output.layout.row, zero_point };
-        let small = w.height == 3 && w.width == 3 && w.dilation_h == 1 && w.stride_h == step;
-        Strip {
-            p,
-            first,
-            rows,
-            input: from - w.pad_top..end - w.pad_top,
-            to: (from - top) * stride + w.pad_left,
-            columns: p.input.width.min(stride.saturating_sub(w.pad_left)),
-            stride,
-            small: if small { dw3x3::Planes::new(&shape) } else { None },
-        }
-    }
-
-    /// Copies what the strip reads of an input channel; the borders are there.
-    #[inline(never)]
-    fn copy(&self, outside: &Outside, channel: usize, plane: &mut [i8]) {
-        let input = &self.p.input;
-        let (mut rows, mut to) = (self.input.clone(), self.to);
-        while !rows.is_empty() {
+    fn copy(&self, outside: &Outside, (first, rows): (usize, usize), channel: usize, plane: &mut [i8]) {
+        let (inside, stride, pad) = (self.inside as usize, self.stride as usize, self.pad_top as usize);
+        // Padded rows, and those of them that the image has.
+        let top = first * self.stride_h as usize;
+        let reach = (rows - 1) * self.stride_h as usize + self.reach_h as usize;
+        let mut y = top.max(pad);
+        let end = (top + reach).min(pad + self.height as usize);
+        let mut to = (y - top) * stride + self.left as usize;
+        while y < end {
             // As many rows as follow each other in memory.
-            let n = rows.end.min(input.run_end(rows.start)) - rows.start;
-            let at = input.row(rows.start) + channel * input.layout.chan;
-            let source = outside.get(at, (n - 1) * input.layout.row + self.columns);
+            let n = (end - y).min(self.input.run(y - pad));
+            let source = outside.get(self.input.row(y - pad, channel), (n - 1) * self.input.step() + inside);
             let plane = plane.get_mut(to..).unwrap_or(&mut []);
-            copy_rows((source, input.layout.row), (plane, self.stride), n, self.columns);
-            (rows.start, to) = (rows.start + n, to + n * self.stride);
+            copy_rows((source, self.input.step()), (plane, stride), n, inside);
+            (y, to) = (y + n, to + n * stride);
         }
     }
 
-    /// One output channel.
+    /// Rows of one output channel.
     #[inline(never)]
-    fn compute(&mut self, plane: &[i8], filter: &DepthwiseFilterDsp, channel: usize, outside: &mut Outside) {
-        let (p, output, words) = (self.p, &self.p.output, self.p.words());
-        let weights = filter.weights.get(channel * words..).and_then(|weights| weights.get(..words));
-        let tables = filter.channels.as_chunks::<2>().0.get(channel);
-        let (Some(weights), Some(&[bias, multiplier])) = (weights, tables) else { return };
-        let at = output.row(self.first) + channel * output.layout.chan;
-        let out = outside.get_mut(at, (self.rows - 1) * output.layout.row + output.width);
-        match &mut self.small {
-            Some(small) => small.run(plane, (weights, bias, multiplier), out),
-            None => {
-                let (rows, width, out_row) = (self.rows, output.width, output.layout.row);
-                let plane = dw_window::Plane {
-                    values: plane,
-                    stride: self.stride,
-                    window: &p.window,
-                    rows,
-                    width,
-                    out_row,
-                };
-                dw_window::run(&plane, (weights, bias, multiplier, p.output_zero_point as i32), out);
-            }
-        }
+    fn compute(&self, values: &[i8], (first, rows): (usize, usize), channel: usize, outside: &mut Outside) {
+        let words = 2 * self.taps_h as usize * self.words as usize;
+        let weights = self.filter.weights.get(channel * words..).and_then(|weights| weights.get(..words));
+        let tables = self.filter.channels.as_chunks::<2>().0.get(channel);
+        let (Some(weights), Some(tables)) = (weights, tables) else { return };
+        let out = (rows - 1) * self.output.step() + self.width as usize;
+        let out = outside.get_mut(self.output.row(first, channel), out);
+        (self.plane)(self, &mut Plane { values, weights, tables, rows, out });
     }
 }

@@ -14,50 +14,25 @@
 //!
 //! The first pass over the unrolled blocks of a row skips those that the row has too few of.
 
-/// Padded planes of rows of `stride` bytes, `step` input pixels from one output pixel to the next, and `rows` rows of `width`
-/// outputs, `out_row` bytes apart.
-#[cfg_attr(not(kiln_kernels = "dsp"), allow(dead_code))]
-pub(super) struct Shape {
-    pub stride: usize,
-    pub step: usize,
-    pub rows: usize,
-    pub width: usize,
-    pub out_row: usize,
-    pub zero_point: i32,
-}
+use super::depthwise_conv2d_i8_dsp::Micro;
 
+/// The micro-kernels of both strides; builds for other cores have none.
 #[cfg(not(kiln_kernels = "dsp"))]
-pub(super) struct Planes;
-
-#[cfg(not(kiln_kernels = "dsp"))]
-impl Planes {
-    /// `None`: this build has no such micro-kernel.
-    pub fn new(_: &Shape) -> Option<Planes> {
-        None
-    }
-
-    pub fn run(&mut self, _: &[i8], _: (&[u32], i32, i32), _: &mut [i8]) {}
-}
-
+pub(super) const STRIDES: [Micro; 2] = [super::dw_window::plane; 2];
 #[cfg(kiln_kernels = "dsp")]
-pub(super) use dsp::Planes;
+pub(super) const STRIDES: [Micro; 2] = [dsp::stride_1, dsp::stride_2];
 
 #[cfg(kiln_kernels = "dsp")]
 mod dsp {
-    use super::Shape;
+    use crate::dsp::DepthwiseLayerDsp;
+    use crate::dsp::dw_window::Plane;
+
+    /// Blocks of a loop: fewer where the program is to be small.
+    const UNROLLED: usize = if cfg!(kiln_small) { 1 } else { 2 };
 
     /// The arguments of the assembly, in the order in which it loads them.
     #[repr(C)]
     struct Args {
-        plane: *const i8,
-        out: *mut i8,
-        a: [u32; 3],
-        b01: u32,
-        b2: u32,
-        bias: i32,
-        stride: usize,
-        end: *const i8,
-        multiplier: i32,
         zero_point: i32,
         /// From the end of a row to the beginning of the next one.
         next: usize,
@@ -67,74 +42,62 @@ mod dsp {
         skip: usize,
         /// At stride 1: whether a pixel follows behind the pairs. At stride 2: bytes of two padded rows.
         odd: usize,
+        plane: *const i8,
+        out: *mut i8,
+        weights: *const [u32; 6],
+        /// Bias and multiplier.
+        tables: *const [i32; 2],
+        stride: usize,
+        /// Input pixels that the blocks of a row step over.
+        row: usize,
     }
 
-    /// The arguments that all planes share, and the lengths that they need.
-    pub struct Planes {
-        args: Args,
-        pairs: bool,
-        plane_len: usize,
-        out_len: usize,
+    pub fn stride_1(p: &DepthwiseLayerDsp, plane: &mut Plane) {
+        run(p, plane, rows_of_pairs);
     }
 
-    impl Planes {
-        pub fn new(shape: &Shape) -> Option<Planes> {
-            let &Shape { stride, step, rows, width, out_row, zero_point } = shape;
-            if rows == 0 || width == 0 || step == 0 || step > 2 {
-                return None;
-            }
-            // Each block steps over two input pixels.
-            let pairs = step == 1;
-            let (blocks, odd, size) =
-                if pairs { (width / 2, width % 2, 112) } else { (width, 2 * stride, 76) };
-            let single = if pairs { odd } else { 0 };
-            let args = Args {
-                plane: core::ptr::null(),
-                out: core::ptr::null_mut(),
-                a: [0; 3],
-                b01: 0,
-                b2: 0,
-                bias: 0,
-                stride,
-                end: core::ptr::null::<i8>().wrapping_add(2 * blocks),
-                multiplier: 0,
-                zero_point,
-                next: (step * stride).wrapping_sub(2 * (blocks + single)),
-                next_out: out_row.wrapping_sub(width),
-                rows,
-                skip: if blocks == 0 { 2 * size } else { (blocks & 1) * size },
-                odd,
-            };
-            let plane_len = ((rows - 1) * step + 2) * stride + (width - 1) * step + 4;
-            Some(Planes { args, pairs, plane_len, out_len: (rows - 1) * out_row + width })
-        }
+    pub fn stride_2(p: &DepthwiseLayerDsp, plane: &mut Plane) {
+        run(p, plane, rows_of_pixels);
+    }
 
-        /// One plane by weights `[w0 w2] [w1 0]` of three kernel rows, bias and multiplier. Nothing is written when the
-        /// lengths do not fit.
-        #[inline(always)]
-        #[allow(unsafe_code)]
-        pub fn run(&mut self, plane: &[i8], (weights, bias, multiplier): (&[u32], i32, i32), out: &mut [i8]) {
-            let &[a0, b0, a1, b1, a2, b2] = weights else { return };
-            if plane.len() < self.plane_len || out.len() < self.out_len {
-                return;
-            }
-            let args = &mut self.args;
-            let row = (args.end as usize).wrapping_sub(args.plane as usize);
-            (args.plane, args.end) = (plane.as_ptr(), plane.as_ptr().wrapping_add(row));
-            args.out = out.as_mut_ptr();
-            args.a = [a0, a1, a2];
-            (args.b01, args.b2) = ((b0 & 0xffff) | b1 << 16, b2);
-            (args.bias, args.multiplier) = (bias, multiplier);
-            // SAFETY: for every row, the assembly reads four bytes from each of its `width` windows' three rows on, and writes
-            // `width` bytes; both were compared with the lengths of the slices above.
-            unsafe {
-                if self.pairs {
-                    rows_of_pairs(core::hint::black_box(args));
-                } else {
-                    rows_of_pixels(core::hint::black_box(args));
-                }
-            }
+    /// One plane by weights `[w0 w2] [w1 0]` of three kernel rows, bias and multiplier. Nothing is written when the
+    /// lengths do not fit.
+    #[inline(never)]
+    #[allow(unsafe_code)]
+    fn run(p: &DepthwiseLayerDsp, plane: &mut Plane, micro: unsafe extern "C" fn(*const Args)) {
+        let (stride, step, width) = (p.stride as usize, p.stride_w as usize, p.width as usize);
+        let Plane { values, weights, tables, rows, ref mut out } = *plane;
+        let (Some(weights), Some(last), Some(column)) =
+            (weights.first_chunk::<6>(), rows.checked_sub(1), width.checked_sub(1))
+        else {
+            return;
+        };
+        let reach = (last * step + 2) * stride + column * step + 4;
+        if values.len() < reach || out.len() < last * p.output.step() + width {
+            return;
         }
+        // Each block steps over two input pixels.
+        let pairs = step == 1;
+        let (blocks, odd, size) = if pairs { (width / 2, width % 2, 112) } else { (width, 2 * stride, 76) };
+        let single = if pairs { odd } else { 0 };
+        let skip = if blocks == 0 { UNROLLED * size } else { (blocks & (UNROLLED - 1)) * size };
+        let args = Args {
+            zero_point: p.zero_point as i32,
+            next: (step * stride).wrapping_sub(2 * (blocks + single)),
+            next_out: p.output.step().wrapping_sub(width),
+            rows,
+            skip,
+            odd,
+            plane: values.as_ptr(),
+            out: out.as_mut_ptr(),
+            weights,
+            tables,
+            stride,
+            row: 2 * blocks,
+        };
+        // SAFETY: for every row, the assembly reads four bytes from each of its `width` windows' three rows on, and writes
+        // `width` bytes; both were compared with the lengths of the slices above.
+        unsafe { micro(core::hint::black_box(&args)) }
     }
 
     /// The body of a kernel row: `one` pixel or `two`.
@@ -229,19 +192,30 @@ mod dsp {
                 core::arch::naked_asm!(
                     crate::dsp::words::cpu!(),
                     "push {{r4-r11, lr}}",
-                    "add r12, r0, #40",
-                    "ldm r12, {{r4-r10}}",
+                    // zero point, next, next_out, rows, skip, odd
+                    "ldm r0!, {{r5-r10}}",
                     "adr r12, 10f",
                     "add r9, r9, r12",
                     "orr r9, r9, #1",
+                    "mov lr, r9",
+                    "ldr r4, [r0, #12]",
+                    "ldr r4, [r4, #4]",
                     // sp: multiplier, zero point, next, next_out, rows, entry, odd
                     "push {{r4-r10}}",
-                    "mov lr, r9",
-                    "ldm r0, {{r0-r9}}",
+                    // plane, out, weights, tables, stride, row
+                    "ldm r0, {{r0-r3, r8, r9}}",
+                    "ldr r7, [r3]",
+                    "add r9, r9, r0",
+                    // a0 b0 a1 b1 a2 b2
+                    "ldm r2, {{r2-r6, r12}}",
+                    "pkhbt r5, r3, r5, lsl #16",
+                    "mov r3, r4",
+                    "mov r4, r6",
+                    "mov r6, r12",
                     "bx lr",
                     ".balign 4",
                     "10:",
-                    ".rept 2",
+                    ".rept {unrolled}",
                     $block,
                     ".endr",
                     "cmp r0, r9",
@@ -259,6 +233,7 @@ mod dsp {
                     "30:",
                     "add sp, sp, #28",
                     "pop {{r4-r11, pc}}",
+                    unrolled = const UNROLLED,
                 )
             }
         };

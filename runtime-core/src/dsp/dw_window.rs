@@ -12,58 +12,54 @@
 //!     requantize, saturate, store
 //! ```
 
-use crate::Window;
+use super::DepthwiseLayerDsp;
 
-/// A padded plane of rows of `stride` bytes, the window over it, and `rows` rows of `width` outputs, `out_row` bytes apart.
+/// A padded plane, its weights as in [`DepthwiseFilterDsp`](super::DepthwiseFilterDsp), bias and multiplier, and `rows` rows of output.
 pub(super) struct Plane<'a> {
     pub values: &'a [i8],
-    pub stride: usize,
-    pub window: &'a Window,
+    pub weights: &'a [u32],
+    pub tables: &'a [i32; 2],
     pub rows: usize,
-    pub width: usize,
-    pub out_row: usize,
+    pub out: &'a mut [i8],
 }
 
-/// Weights of the channel as in [`DepthwiseFilterDsp`](super::DepthwiseFilterDsp), bias, multiplier, zero point of the output.
-pub(super) type Tables<'a> = (&'a [u32], i32, i32, i32);
-
-/// Computes a plane. Nothing is written when the lengths do not fit.
-#[inline(always)]
-pub(super) fn run(plane: &Plane, tables: Tables, out: &mut [i8]) {
-    let (w, words) = (plane.window, plane.window.width.div_ceil(4));
-    let (Some(rows), Some(columns)) = (plane.rows.checked_sub(1), plane.width.checked_sub(1)) else { return };
-    let reach = rows * w.stride_h * plane.stride
-        + columns * w.stride_w
-        + w.height.saturating_sub(1) * w.dilation_h * plane.stride
-        + 4 * words;
-    let fits = reach <= plane.values.len() && rows * plane.out_row + plane.width <= out.len();
-    if fits && words > 0 && w.height > 0 && tables.0.len() == 2 * w.height * words {
-        imp::run(plane, tables, out);
+/// Computes rows of a plane. Nothing is written when the lengths do not fit.
+pub(super) fn plane(p: &DepthwiseLayerDsp, plane: &mut Plane) {
+    let (height, words, stride) = (p.taps_h as usize, p.words as usize, p.stride as usize);
+    let (Some(last), Some(column)) = (plane.rows.checked_sub(1), (p.width as usize).checked_sub(1)) else {
+        return;
+    };
+    let kernel = height.saturating_sub(1) * p.dilation_h as usize;
+    let reach = (last * p.stride_h as usize + kernel) * stride + column * p.stride_w as usize + 4 * words;
+    let fits = reach <= plane.values.len() && last * p.output.step() + column < plane.out.len();
+    if fits && words > 0 && height > 0 && plane.weights.len() == 2 * height * words {
+        imp::run(p, plane);
     }
 }
 
 #[cfg(not(kiln_kernels = "dsp"))]
 mod imp {
-    use super::{Plane, Tables};
+    use super::{DepthwiseLayerDsp, Plane};
     use crate::dsp::words::{even, mac, odd, word};
     use crate::requantize;
 
-    pub fn run(plane: &Plane, (weights, bias, multiplier, zero_point): Tables, out: &mut [i8]) {
-        let (w, columns) = (plane.window, plane.window.width.next_multiple_of(4));
-        for (i, row) in out.chunks_mut(plane.out_row.max(1)).take(plane.rows).enumerate() {
-            for (x, to) in row.iter_mut().take(plane.width).enumerate() {
+    pub fn run(p: &DepthwiseLayerDsp, plane: &mut Plane) {
+        let Plane { values, weights, tables: &[bias, multiplier], rows, ref mut out } = *plane;
+        let (stride, columns) = (p.stride as usize, 4 * p.words as usize);
+        for (i, row) in out.chunks_mut(p.output.step().max(1)).take(rows).enumerate() {
+            for (x, to) in row.iter_mut().take(p.width as usize).enumerate() {
                 let mut acc = bias;
-                let mut at = i * w.stride_h * plane.stride + x * w.stride_w;
+                let mut at = i * p.stride_h as usize * stride + x * p.stride_w as usize;
                 let mut weights = weights.as_chunks::<2>().0.iter();
-                for _ in 0..w.height {
-                    let row = plane.values.get(at..).and_then(|row| row.get(..columns)).unwrap_or(&[]);
-                    at += w.dilation_h * plane.stride;
+                for _ in 0..p.taps_h {
+                    let row = values.get(at..).and_then(|row| row.get(..columns)).unwrap_or(&[]);
+                    at += p.dilation_h as usize * stride;
                     for (&bytes, &[a, b]) in row.as_chunks::<4>().0.iter().zip(&mut weights) {
                         let bytes = word(bytes);
                         acc = mac(odd(bytes), b, mac(even(bytes), a, acc));
                     }
                 }
-                let q = requantize(acc, multiplier, 0).wrapping_add(zero_point);
+                let q = requantize(acc, multiplier, 0).wrapping_add(p.zero_point as i32);
                 *to = q.clamp(-128, 127) as i8;
             }
         }
@@ -73,7 +69,7 @@ mod imp {
 #[cfg(kiln_kernels = "dsp")]
 #[allow(unsafe_code)]
 mod imp {
-    use super::{Plane, Tables};
+    use super::{DepthwiseLayerDsp, Plane};
 
     /// The arguments of the assembly, which counts `left` and `rows` down.
     #[repr(C)]
@@ -97,11 +93,13 @@ mod imp {
     }
 
     #[inline(always)]
-    pub fn run(plane: &Plane, (weights, bias, multiplier, zero_point): Tables, out: &mut [i8]) {
-        let (w, words) = (plane.window, plane.window.width.div_ceil(4));
-        let row = w.dilation_h * plane.stride;
+    pub fn run(p: &DepthwiseLayerDsp, plane: &mut Plane) {
+        let Plane { values, weights, tables: &[bias, multiplier], rows, ref mut out } = *plane;
+        let (words, width, stride, step) =
+            (p.words as usize, p.width as usize, p.stride as usize, p.stride_w as usize);
+        let row = p.dilation_h as usize * stride;
         let mut args = Args {
-            plane: plane.values.as_ptr(),
+            plane: values.as_ptr(),
             out: out.as_mut_ptr(),
             // A loop over the words of a row leaves the pointer behind them.
             row: if words == 1 { row } else { row.wrapping_sub(4 * words) },
@@ -109,14 +107,14 @@ mod imp {
             weights: weights.as_ptr(),
             bias,
             multiplier,
-            zero_point,
-            height: w.height,
-            width: plane.width,
-            left: plane.width,
-            step: w.stride_w,
-            next: (w.stride_h * plane.stride).wrapping_sub(plane.width * w.stride_w),
-            next_out: plane.out_row.wrapping_sub(plane.width),
-            rows: plane.rows,
+            zero_point: p.zero_point as i32,
+            height: p.taps_h as usize,
+            width,
+            left: width,
+            step,
+            next: (p.stride_h as usize * stride).wrapping_sub(width * step),
+            next_out: p.output.step().wrapping_sub(width),
+            rows,
         };
         // SAFETY: the caller has compared the lengths: the last word of the last window's last row ends inside of the plane,
         // the last output inside of `out`, and there are `height * words` pairs of weights.

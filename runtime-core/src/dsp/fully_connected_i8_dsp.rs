@@ -2,8 +2,9 @@
 
 use super::dense::{self, Quads};
 use super::gather::bytes_to_halves;
+use super::lines::Lines;
 use super::outside;
-use super::tiles;
+use super::tiles::clamp_lines;
 use super::words::{opaque, rolled};
 use crate::{Block, Image, view_mut};
 use core::ops::Range;
@@ -41,19 +42,19 @@ pub struct FullyConnectedI8Dsp {
     pub scratch: usize,
 }
 
+/// Words of one row of features.
+const fn words(features: usize) -> usize {
+    features.next_multiple_of(16) / 2
+}
+
 impl FullyConnectedI8Dsp {
     const fn features(&self) -> usize {
         self.input.width * self.input.channels
     }
 
-    /// Words of one row of features.
-    const fn words(&self) -> usize {
-        self.features().next_multiple_of(16) / 2
-    }
-
     /// Bytes of scratch.
     pub const fn scratch_len(&self) -> usize {
-        4 * self.words()
+        4 * words(self.features())
     }
 
     /// Whether images, tables and scratch fit together in `arena` bytes.
@@ -73,9 +74,12 @@ impl FullyConnectedI8Dsp {
         if !outside::fits(self.scratch, self.scratch_len(), arena) {
             return Err("fully_connected_i8_dsp: scratch outside of the arena");
         }
+        if !Lines::hold(&self.input) || !Lines::hold(&self.output) {
+            return Err("fully_connected_i8_dsp: an extent of more than 16 bits");
+        }
         let quads = self.output.channels.div_ceil(4);
         if self.features() == 0
-            || filter.weights.len() != quads * self.words() * 2
+            || filter.weights.len() != quads * words(self.features()) * 2
             || filter.quads.len() != quads * 8
         {
             return Err("fully_connected_i8_dsp: tables do not fit the features");
@@ -84,26 +88,55 @@ impl FullyConnectedI8Dsp {
     }
 }
 
+/// [`FullyConnectedI8Dsp`] and its tables as the kernel reads them, in few bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct DenseLayerDsp<'a> {
+    filter: DenseFilterDsp<'a>,
+    input: Lines,
+    output: Lines,
+    scratch: u32,
+    features: u32,
+    channels: u16,
+    dual: bool,
+    zero_point: i8,
+    min: i8,
+    max: i8,
+}
+
+impl FullyConnectedI8Dsp {
+    /// Packs parameters and tables. Those that `check` refuses compute nothing, or what no one asked for.
+    pub const fn layer<'a>(&self, filter: &DenseFilterDsp<'a>) -> DenseLayerDsp<'a> {
+        DenseLayerDsp {
+            filter: *filter,
+            input: Lines::of(&self.input),
+            output: Lines::of(&self.output),
+            scratch: self.scratch as u32,
+            features: self.features() as u32,
+            channels: self.output.channels as u16,
+            dual: self.dual,
+            zero_point: self.output_zero_point,
+            min: self.min,
+            max: self.max,
+        }
+    }
+}
+
 /// Computes output `rows` of [`fully_connected_i8`](crate::fully_connected_i8) with symmetric weights.
-pub fn fully_connected_i8_dsp(
-    mem: &mut [Block],
-    p: &FullyConnectedI8Dsp,
-    rows: Range<usize>,
-    filter: &DenseFilterDsp,
-) {
-    let Some((scratch, mut outside)) = outside::split(mem, p.scratch, p.scratch_len()) else { return };
-    let x = view_mut::<u32>(scratch);
-    let (n, step) = (p.output.channels, p.output.layout.chan);
+pub fn fully_connected_i8_dsp(mem: &mut [Block], p: &DenseLayerDsp, rows: Range<usize>) {
+    let (features, n) = (p.features as usize, p.channels as usize);
+    let len = 4 * words(features);
+    let Some((scratch, mut outside)) = outside::split(mem, p.scratch as usize, len) else { return };
+    let (x, step) = (view_mut::<u32>(scratch), p.output.chan as usize);
     // As many as can be stored as words.
     let direct = if step == 1 { n / 4 } else { 0 };
     for y in rows.clone() {
         // What lies behind the features meets weights of zero.
-        bytes_to_halves(outside.get(p.input.row(y), p.features()), x);
-        let at = p.output.row(y);
-        quads(p, filter, x, 0..direct, outside.get_mut(at, 4 * direct));
+        bytes_to_halves(outside.get(p.input.at(y), features), x);
+        let at = p.output.at(y);
+        quads(p, x, 0..direct, outside.get_mut(at, 4 * direct));
         for quad in direct..n.div_ceil(4) {
             let mut out = [opaque(0) as i8; 4];
-            quads(p, filter, x, quad..quad + 1, &mut out);
+            quads(p, x, quad..quad + 1, &mut out);
             for (c, value) in (quad * 4..n).zip(out) {
                 if let [to] = outside.get_mut(at + c * step, 1) {
                     *to = value;
@@ -112,15 +145,15 @@ pub fn fully_connected_i8_dsp(
             }
         }
     }
-    tiles::clamp(&mut outside, &p.output, rows, p.min, p.max);
+    clamp_lines(&mut outside, &p.output, (rows, n, 1), p.min, p.max);
 }
 
 /// Some outputs of a row of features `x`, four at a time.
 #[inline(never)]
-fn quads(p: &FullyConnectedI8Dsp, filter: &DenseFilterDsp, x: &[u32], quads: Range<usize>, out: &mut [i8]) {
+fn quads(p: &DenseLayerDsp, x: &[u32], quads: Range<usize>, out: &mut [i8]) {
     let words = 2 * x.len();
     let (weights, params) = (quads.start * words..quads.end * words, quads.start * 8..quads.end * 8);
-    if let (Some(weights), Some(params)) = (filter.weights.get(weights), filter.quads.get(params)) {
-        dense::run(Quads { x, weights, params, dual: p.dual, zero_point: p.output_zero_point as i32 }, out);
+    if let (Some(weights), Some(params)) = (p.filter.weights.get(weights), p.filter.quads.get(params)) {
+        dense::run(Quads { x, weights, params, dual: p.dual, zero_point: p.zero_point as i32 }, out);
     }
 }

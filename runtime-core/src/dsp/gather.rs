@@ -17,27 +17,17 @@ pub(super) fn planes_to_columns(source: &[i8], plane: usize, channels: usize, co
     if columns.len() != channels.div_ceil(2) || last * plane + 4 > source.len() {
         return;
     }
-    let mut from = source.as_ptr();
-    let Some((pairs, rest)) = columns.split_at_mut_checked(channels / 2) else { return };
-    for to in pairs {
-        *to = load_pair(&mut from, plane);
-    }
-    if let [to] = rest {
-        // A step of 0: the same plane twice.
-        *to = load_pair(&mut from, 0);
-    }
-
-    #[inline(always)]
-    #[allow(unsafe_code)]
-    fn load_pair(from: &mut *const i8, plane: usize) -> [u32; 4] {
-        // SAFETY: the caller steps through the planes `0..channels`, and the last one has four bytes inside of `source`.
-        // The pointer that is left behind the last pair is not read: `wrapping_add` makes it.
-        unsafe {
-            let a = from.cast::<u32>().read_unaligned().to_le();
-            let b = from.wrapping_add(plane).cast::<u32>().read_unaligned().to_le();
-            *from = from.wrapping_add(2 * plane);
-            pair(a, b)
-        }
+    let (mut a, end) = (0, last * plane);
+    for to in columns {
+        let b = (a + plane).min(end);
+        // SAFETY: `a` steps through the even planes up to the last one, `b` through the odd ones; that one has four bytes inside
+        // of `source`, and no other begins behind it.
+        #[allow(unsafe_code)]
+        let [even, odd] =
+            unsafe { [a, b].map(|at| source.as_ptr().add(at).cast::<u32>().read_unaligned().to_le()) };
+        *to = pair(even, odd);
+        a += 2 * plane;
+        rolled();
     }
 }
 

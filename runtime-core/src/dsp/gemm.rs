@@ -7,7 +7,7 @@
 //!
 //! for each pair of channels:                               pairs: b0, b1, M0, M1
 //!     S = b0; T = b1 (dual: 256 * b1 + b0)
-//!     jump into eight unrolled blocks, so that the first pass runs `words % 8` of them
+//!     jump into the unrolled blocks, so that the first pass runs `words % 8` of eight
 //!     block, 16 MACs in 12 instructions (plain: 13):
 //!         r10 = *r0++;  r11 = even bytes of r10 (plain: and r10 = its odd bytes)
 //!         r12, lr = *r1++, *r1++                           pixels 0 and 1, two taps each
@@ -21,51 +21,22 @@
 //! Dual packing multiplies by `h = 256 * v + w`; its low byte, sign-extended, is `w`. It is exact when every `h` fits 16 bits
 //! and every sum of an odd channel 24: the compiler proves both, or packs plainly.
 
-use super::FilterDsp;
-
-/// Four pixels times all pairs of channels.
-pub(super) struct Gemm<'a> {
-    /// Weights and parameters.
-    pub filter: &'a FilterDsp<'a>,
-    /// Whether the weights are packed in the dual way.
-    pub dual: bool,
-    /// Zero point of the output.
-    pub zero_point: i32,
-    /// Output channels.
-    pub channels: usize,
-}
-
-impl Gemm<'_> {
-    /// `out[c * plane + p]` for every channel `c` and the pixels `p` of 0 to 3, from columns `x` of two taps a word. Nothing
-    /// is written when the lengths do not fit.
-    #[inline(never)]
-    pub fn run(&self, x: &[[u32; 4]], out: &mut [i8], plane: usize) {
-        let n = self.channels;
-        let fits = self.filter.fits(n, x.len()) && n > 0 && (n - 1) * plane + 4 <= out.len();
-        if fits && !x.is_empty() {
-            let (weights, pairs) = (self.filter.weights, self.filter.pairs);
-            let tile = Tile { x, weights, pairs, channels: n, zero_point: self.zero_point, out, plane };
-            tile.run(self.dual);
-        }
-    }
-}
-
 /// One call of the micro-kernel. `x` holds at least one word, `weights` as many words a pair, `pairs` four values a pair,
 /// `out` the four bytes of every channel; there is at least one.
-struct Tile<'a> {
-    x: &'a [[u32; 4]],
-    weights: &'a [u32],
-    pairs: &'a [i32],
-    channels: usize,
-    zero_point: i32,
-    out: &'a mut [i8],
-    plane: usize,
+pub(super) struct Tile<'a> {
+    pub x: &'a [[u32; 4]],
+    pub weights: &'a [u32],
+    pub pairs: &'a [i32],
+    pub channels: usize,
+    pub zero_point: i32,
+    pub out: &'a mut [i8],
+    pub plane: usize,
 }
 
 #[cfg(not(kiln_kernels = "dsp"))]
 impl Tile<'_> {
     /// What the assembly computes, wrapped sums included.
-    fn run(self, dual: bool) {
+    pub fn run(self, dual: bool) {
         use super::words::{even, mac, odd};
         let pairs = self.pairs.as_chunks::<4>().0.iter().zip(self.weights.chunks_exact(self.x.len()));
         for (pair, (&[b0, b1, m0, m1], weights)) in pairs.enumerate() {
@@ -112,17 +83,24 @@ mod dsp {
         weights: *const u32,
     }
 
-    /// Bytes of a block of dual weights, and of a plain one.
-    const DUAL: usize = 48;
-    const PLAIN: usize = 52;
+    /// How a loop is unrolled.
+    struct Blocks {
+        /// Bytes of a block.
+        size: usize,
+        /// Blocks of a loop, a power of two: fewer where the program is to be small, or the loop is rare.
+        unrolled: usize,
+    }
+
+    const DUAL: Blocks = Blocks { size: 48, unrolled: if cfg!(kiln_small) { 2 } else { 8 } };
+    const PLAIN: Blocks = Blocks { size: 52, unrolled: if cfg!(kiln_small) { 2 } else { 4 } };
 
     impl Tile<'_> {
         #[inline(always)]
         #[allow(unsafe_code)]
-        pub(super) fn run(self, dual: bool) {
+        pub(in super::super) fn run(self, dual: bool) {
             let x = self.x.as_ptr_range();
-            let skipped = self.x.len().wrapping_neg() & 7;
-            let skip = if dual { skipped * DUAL } else { skipped * PLAIN + 1 };
+            let blocks = if dual { DUAL } else { PLAIN };
+            let skip = (self.x.len().wrapping_neg() & (blocks.unrolled - 1)) * blocks.size + !dual as usize;
             let args = Args {
                 x: x.start,
                 end: x.end,
@@ -140,12 +118,14 @@ mod dsp {
         }
     }
 
-    /// Eight blocks and the end of their loop.
+    /// Some blocks and the end of their loop.
     macro_rules! blocks {
-        ($label:literal, $unpack:literal) => {
+        ($label:literal, $unrolled:literal, $unpack:literal) => {
             concat!(
                 $label,
-                ":\n.rept 8\n ldr.w r10, [r0], #4\n sxtb16 r11, r10\n",
+                ":\n.rept {",
+                $unrolled,
+                "}\n ldr.w r10, [r0], #4\n sxtb16 r11, r10\n",
                 $unpack,
                 "\n ldrd r12, lr, [r1], #8\n",
                 " smlad r2, r11, r12, r2\n smlad r6, r10, r12, r6\n smlad r3, r11, lr, r3\n smlad r7, r10, lr, r7\n",
@@ -188,7 +168,7 @@ mod dsp {
             "mov r9, r6",
             "bx lr",
             ".balign 4",
-            blocks!("10", ""),
+            blocks!("10", "dual", ""),
             "sub r6, r6, r2",
             "sub r7, r7, r3",
             "sub r8, r8, r4",
@@ -199,7 +179,7 @@ mod dsp {
             "asr r9, r9, #8",
             "b.w 30f",
             ".balign 4",
-            blocks!("20", "sxtb16 r10, r10, ror #8"),
+            blocks!("20", "plain", "sxtb16 r10, r10, ror #8"),
             "30:",
             "ldr r1, [sp, #8]",
             "ldr lr, [sp, #24]",
@@ -240,6 +220,8 @@ mod dsp {
             "bhi 5b",
             "add sp, sp, #32",
             "pop {{r4-r11, pc}}",
+            dual = const DUAL.unrolled,
+            plain = const PLAIN.unrolled,
         )
     }
 }

@@ -14,13 +14,18 @@ mod fully_connected_i8_dsp;
 mod gather;
 mod gemm;
 mod interleave;
+mod lines;
 pub(crate) mod outside;
 mod pointwise_conv2d_i8_dsp;
 pub(crate) mod tiles;
 mod words;
 
-pub use conv2d_i8_dsp::{Conv2dI8Dsp, conv2d_i8_dsp};
-pub use depthwise_conv2d_i8_dsp::*;
+pub use conv2d_i8_dsp::{Conv2dI8Dsp, ConvLayerDsp, conv2d_i8_dsp};
+pub use depthwise_conv2d_i8_dsp::{
+    DepthwiseConv2dI8Dsp, DepthwiseFilterDsp, DepthwiseLayerDsp, depthwise_conv2d_i8_dsp,
+};
 pub use filter_dsp::FilterDsp;
-pub use fully_connected_i8_dsp::*;
-pub use pointwise_conv2d_i8_dsp::{PointwiseConv2dI8Dsp, pointwise_conv2d_i8_dsp};
+pub use fully_connected_i8_dsp::{
+    DenseFilterDsp, DenseLayerDsp, FullyConnectedI8Dsp, fully_connected_i8_dsp,
+};
+pub use pointwise_conv2d_i8_dsp::{PointwiseConv2dI8Dsp, PointwiseLayerDsp, pointwise_conv2d_i8_dsp};

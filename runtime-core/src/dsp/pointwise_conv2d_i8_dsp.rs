@@ -2,10 +2,10 @@
 
 use super::FilterDsp;
 use super::gather::planes_to_columns;
-use super::gemm::Gemm;
-use super::outside::{self, Outside};
-use super::tiles::{self, Start, Target, flat, planar};
-use crate::{Block, Image, view_mut};
+use super::lines::Lines;
+use super::outside;
+use super::tiles::{self, Form, Tiles, flat, planar};
+use crate::{Block, Image};
 use core::ops::Range;
 
 /// Parameters of [`pointwise_conv2d_i8_dsp`].
@@ -44,14 +44,26 @@ impl PointwiseConv2dI8Dsp {
         self.input.channels.div_ceil(2)
     }
 
-    /// Whether the last tile of the one run is not whole.
-    const fn rest(&self) -> bool {
-        self.one_run() && !(self.output.height * self.output.width).is_multiple_of(4)
+    const fn form(&self) -> Form<'_> {
+        let one_run = self.one_run();
+        Form {
+            output: &self.output,
+            scratch: self.scratch,
+            ahead: 0,
+            words: self.words(),
+            dual: self.dual,
+            one_run,
+            // Where the last tile of the one run is not whole.
+            once: one_run && !(self.output.height * self.output.width).is_multiple_of(4),
+            zero_point: self.output_zero_point,
+            min: self.min,
+            max: self.max,
+        }
     }
 
     /// Bytes of scratch: the columns of a tile, and the outputs of a last tile that is not whole.
     pub const fn scratch_len(&self) -> usize {
-        16 * self.words() + if self.rest() { (4 * self.output.channels).next_multiple_of(16) } else { 0 }
+        self.form().scratch_len()
     }
 
     /// Whether the output may lie over the input, pixel over pixel: a tile is gathered from all input channels before any of
@@ -68,8 +80,11 @@ impl PointwiseConv2dI8Dsp {
         if !planar(&self.input) || !planar(&self.output) {
             return Err("pointwise_conv2d_i8_dsp: the pixels of a row must be contiguous");
         }
-        if self.input.width < 4 {
+        if self.input.width < 4 && !(self.one_run() && self.input.height * self.input.width >= 4) {
             return Err("pointwise_conv2d_i8_dsp: rows of fewer than four pixels");
+        }
+        if !self.form().holds() || !Lines::hold(&self.input) {
+            return Err("pointwise_conv2d_i8_dsp: an extent of more than 16 bits");
         }
         if !self.input.fits(1, arena) || !self.output.fits(1, arena) {
             return Err("pointwise_conv2d_i8_dsp: image outside of the arena");
@@ -84,29 +99,31 @@ impl PointwiseConv2dI8Dsp {
     }
 }
 
+/// [`PointwiseConv2dI8Dsp`] and its tables as the kernel reads them, in few bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct PointwiseLayerDsp<'a> {
+    tiles: Tiles<'a>,
+    input: Lines,
+    channels: u16,
+}
+
+impl PointwiseConv2dI8Dsp {
+    /// Packs parameters and tables. Those that `check` refuses compute nothing, or what no one asked for.
+    pub const fn layer<'a>(&self, filter: &FilterDsp<'a>) -> PointwiseLayerDsp<'a> {
+        let tiles = Tiles::new(&self.form(), filter);
+        PointwiseLayerDsp { tiles, input: Lines::of(&self.input), channels: self.input.channels as u16 }
+    }
+}
+
 /// Computes output `rows` of [`conv2d_i8`](crate::conv2d_i8) for a kernel of one pixel, stride 1, without padding.
 ///
 /// For each tile of four pixels: the planes of two channels become a word a pixel, then the micro-kernel computes all output
 /// channels. Contiguous planes are one run of pixels over all rows.
-pub fn pointwise_conv2d_i8_dsp(
-    mem: &mut [Block],
-    p: &PointwiseConv2dI8Dsp,
-    rows: Range<usize>,
-    filter: &FilterDsp,
-) {
-    let Some((scratch, mut outside)) = outside::split(mem, p.scratch, p.scratch_len()) else { return };
-    let Some((columns, buffer)) = scratch.split_at_mut_checked(p.words()) else { return };
-    let columns = view_mut::<u32>(columns).as_chunks_mut::<4>().0;
-    let (dual, zero_point) = (p.dual, p.output_zero_point as i32);
-    let gemm = Gemm { filter, dual, zero_point, channels: p.output.channels };
-    let target = Target { output: &p.output, one_run: p.one_run(), once: p.rest() };
-    let buffers = (columns, view_mut::<i8>(buffer));
-    let plane = p.input.layout.chan;
-    let len = p.input.channels.saturating_sub(1) * plane + 4;
-    let mut gather = |outside: &Outside, start: Start, columns: &mut [[u32; 4]]| {
-        let source = outside.get(p.input.row(start.y) + start.x, len);
-        planes_to_columns(source, plane, p.input.channels, columns);
-    };
-    tiles::run(&gemm, target, rows.clone(), &mut outside, buffers, &mut gather);
-    tiles::clamp(&mut outside, &p.output, rows, p.min, p.max);
+#[inline(never)]
+pub fn pointwise_conv2d_i8_dsp(mem: &mut [Block], p: &PointwiseLayerDsp, rows: Range<usize>) {
+    let (plane, channels) = (p.input.chan as usize, p.channels as usize);
+    tiles::run(mem, &p.tiles, rows, &mut |outside, _, start, columns| {
+        let source = outside.get(p.input.at(start.y) + start.x, channels.saturating_sub(1) * plane + 4);
+        planes_to_columns(source, plane, channels, columns);
+    });
 }

@@ -1,9 +1,12 @@
-//! The walk over output pixels, four at a time.
+//! What convolutions share: their parameters in few bytes, and the walk over output pixels, four at a time.
 
-use super::gemm::Gemm;
-use super::outside::Outside;
+use super::FilterDsp;
+use super::gemm::Tile;
+use super::lines::{Lines, nonzero};
+use super::outside::{self, Outside};
 use super::words::rolled;
-use crate::Image;
+use crate::{Block, Image, view_mut};
+use core::num::NonZero;
 use core::ops::Range;
 
 /// Whether the pixels of all rows lie one after the other, in each channel.
@@ -30,32 +33,114 @@ pub(crate) const fn planes_within(input: &Image, output: &Image) -> bool {
         && span <= input.layout.chan
 }
 
-/// Bytes for the outputs of one tile, a multiple of 16, where a run may be shorter than a tile.
-pub(super) const fn buffer_len(output: &Image) -> usize {
-    if output.width >= 4 { 0 } else { (4 * output.channels).next_multiple_of(16) }
+/// What the parameters of a convolution say of its tiles.
+pub(super) struct Form<'a> {
+    pub output: &'a Image,
+    /// Byte offset of the scratch: that of the gather, the columns of a tile, and a buffer for its outputs.
+    pub scratch: usize,
+    /// Bytes of the gather's scratch, a multiple of 16.
+    pub ahead: usize,
+    /// Words of weights for a pair of output channels.
+    pub words: usize,
+    /// Whether the weights are packed in the dual way.
+    pub dual: bool,
+    /// Whether all pixels are one run; otherwise every row is one.
+    pub one_run: bool,
+    /// Whether no pixel may be written twice, since the output may lie over the input.
+    pub once: bool,
+    pub zero_point: i8,
+    pub min: i8,
+    pub max: i8,
 }
 
-/// Where a tile of pixels begins: column `x` counts on over the rows of flat images.
+impl Form<'_> {
+    /// Bytes for the outputs of one tile where not all of them are stored, a multiple of 16.
+    const fn buffer_len(&self) -> usize {
+        if self.output.width >= 4 && !self.once { 0 } else { (4 * self.output.channels).next_multiple_of(16) }
+    }
+
+    /// Bytes of scratch.
+    pub const fn scratch_len(&self) -> usize {
+        self.ahead + 16 * self.words + self.buffer_len()
+    }
+
+    /// Whether 16 bits hold what [`Tiles`] keeps.
+    pub const fn holds(&self) -> bool {
+        let most = u16::MAX as usize;
+        self.ahead / 16 <= most && self.words <= most && Lines::hold(self.output)
+    }
+}
+
+/// A convolution as [`run`] reads it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tiles<'a> {
+    /// Tables of `channels` outputs of `words` words a pair: [`Tiles::new`] has compared their lengths.
+    filter: FilterDsp<'a>,
+    output: Lines,
+    scratch: u32,
+    /// In blocks, as `buffer`.
+    ahead: u16,
+    words: u16,
+    buffer: u16,
+    channels: u16,
+    height: u16,
+    pub width: NonZero<u16>,
+    dual: bool,
+    one_run: bool,
+    once: bool,
+    zero_point: i8,
+    min: i8,
+    max: i8,
+}
+
+impl<'a> Tiles<'a> {
+    /// Packs the parameters. Nothing will be computed where the tables do not fit.
+    pub const fn new(form: &Form, filter: &FilterDsp<'a>) -> Tiles<'a> {
+        let output = form.output;
+        let fits =
+            form.words > 0 && output.width > 0 && form.holds() && filter.fits(output.channels, form.words);
+        Tiles {
+            filter: *filter,
+            output: Lines::of(output),
+            scratch: form.scratch as u32,
+            ahead: (form.ahead / 16) as u16,
+            words: form.words as u16,
+            buffer: (form.buffer_len() / 16) as u16,
+            channels: if fits { output.channels as u16 } else { 0 },
+            height: output.height as u16,
+            width: nonzero(output.width),
+            dual: form.dual,
+            one_run: form.one_run,
+            once: form.once,
+            zero_point: form.zero_point,
+            min: form.min,
+            max: form.max,
+        }
+    }
+
+    /// All output channels of a tile: `out[c * plane + p]` for its pixels `p`. Nothing is written when the lengths do not fit.
+    #[inline(always)]
+    fn compute(&self, x: &[[u32; 4]], out: &mut [i8], plane: usize) {
+        let channels = self.channels as usize;
+        if channels > 0 && x.len() == self.words as usize && (channels - 1) * plane + 4 <= out.len() {
+            let FilterDsp { weights, pairs } = self.filter;
+            let zero_point = self.zero_point as i32;
+            Tile { x, weights, pairs, channels, zero_point, out, plane }.run(self.dual);
+        }
+    }
+}
+
+/// Where a tile of pixels begins: column `x` counts on over the rows of an image that is one run.
 #[derive(Clone, Copy)]
 pub(super) struct Start {
     pub y: usize,
     pub x: usize,
-    /// Pixels, 1 to 4; of those behind, any values are computed and none is stored.
+    /// Pixels that there are, 1 to 4; of those behind, any values are computed and none is stored.
     pub count: usize,
 }
 
-/// Where outputs go.
-#[derive(Clone, Copy)]
-pub(super) struct Target<'a> {
-    pub output: &'a Image,
-    /// Whether all pixels are one run; otherwise every row is one.
-    pub one_run: bool,
-    /// Whether no pixel is written twice, since the output may lie over the input.
-    pub once: bool,
-}
-
-/// Fills the columns of a tile.
-pub(super) type Gather<'a> = dyn FnMut(&Outside, Start, &mut [[u32; 4]]) + 'a;
+/// Fills the columns of a tile; the blocks are its scratch.
+pub(super) type Gather<'a> = dyn FnMut(&Outside, &mut [Block], Start, &mut [[u32; 4]]) + 'a;
 
 /// Computes output `rows`: `gather` fills the columns of a tile, the micro-kernel turns them into outputs.
 ///
@@ -65,39 +150,44 @@ pub(super) type Gather<'a> = dyn FnMut(&Outside, Start, &mut [[u32; 4]]) + 'a;
 ///
 /// One copy of it serves all convolutions: a call of `gather` costs little beside the tile behind it.
 #[inline(never)]
-pub(super) fn run(
-    gemm: &Gemm,
-    Target { output, one_run, once }: Target,
-    rows: Range<usize>,
-    outside: &mut Outside,
-    (columns, buffer): (&mut [[u32; 4]], &mut [i8]),
-    gather: &mut Gather,
-) {
-    let (runs, length) = match one_run {
-        true => (rows.start..rows.end.min(rows.start + 1), rows.len() * output.width),
-        false => (rows, output.width),
-    };
-    for y in runs {
-        let mut x = 0;
-        while x < length {
-            // The last tile of a run overlaps the one before it.
-            let start = Start { y, x: x.min(length.saturating_sub(4)), count: length.min(4) };
-            gather(outside, start, columns);
-            let (at, plane) = (output.row(y) + start.x, output.layout.chan);
-            let fresh = length - x;
-            let direct = fresh >= 4 || (start.count == 4 && !once);
+pub(super) fn run(mem: &mut [Block], t: &Tiles, rows: Range<usize>, gather: &mut Gather) {
+    let (ahead, words) = (t.ahead as usize, t.words as usize);
+    let len = ahead + words + t.buffer as usize;
+    let Some((scratch, mut outside)) = outside::split(mem, t.scratch as usize, 16 * len) else { return };
+    let Some((ahead, rest)) = scratch.split_at_mut_checked(ahead) else { return };
+    let Some((columns, buffer)) = rest.split_at_mut_checked(words) else { return };
+    let columns = view_mut::<u32>(columns).as_chunks_mut::<4>().0;
+    let (buffer, plane, width) = (view_mut::<i8>(buffer), t.output.chan as usize, t.width.get() as usize);
+    let reach = (t.channels as usize).saturating_sub(1) * plane + 4;
+
+    let mut y = rows.start;
+    while y < rows.end {
+        // Pixels `x..end` of those of the row, or of all rows: `pixels`.
+        let (row, mut x, end, pixels) = match t.one_run {
+            true => (0, y * width, rows.end * width, t.height as usize * width),
+            false => (y, 0, width, width),
+        };
+        y = if t.one_run { rows.end } else { y + 1 };
+        let short = end - x < 4;
+        let last = (if short { pixels } else { end }).saturating_sub(4);
+        while x < end {
+            let start = Start { y: row, x: x.min(last), count: pixels.min(4) };
+            gather(&outside, ahead, start, columns);
+            let at = t.output.at(row) + start.x;
+            let fresh = x - start.x..(end - start.x).min(4);
+            x += 4;
+            let direct = fresh.len() == 4 || !(short || t.once);
             let (out, step) = match direct {
-                true => (outside.get_mut(at, (output.channels - 1) * plane + 4), plane),
+                true => (outside.get_mut(at, reach), plane),
                 false => (&mut *buffer, 4),
             };
-            gemm.run(columns, out, step);
+            t.compute(columns, out, step);
             if !direct {
-                let values = buffer.get(..4 * output.channels).unwrap_or(&[]);
-                store(outside, (at, plane), x - start.x..x - start.x + fresh, values);
+                store(&mut outside, (at, plane), fresh, buffer.get(..4 * t.channels as usize).unwrap_or(&[]));
             }
-            x += 4;
         }
     }
+    clamp_lines(&mut outside, &t.output, (rows, t.channels as usize, width), t.min, t.max);
 }
 
 /// Stores the outputs of some pixels of a tile.
@@ -109,6 +199,29 @@ fn store(outside: &mut Outside, (at, plane): (usize, usize), pixels: Range<usize
             outside.get_mut(at + pixels.start + c * plane, pixels.len()).iter_mut().zip(values)
         {
             *to = value;
+            rolled();
+        }
+    }
+}
+
+/// Narrows outputs to `min..=max`, where those are not what saturation to int8 gave already.
+#[inline(never)]
+pub(super) fn clamp_lines(
+    outside: &mut Outside,
+    output: &Lines,
+    (rows, channels, width): (Range<usize>, usize, usize),
+    min: i8,
+    max: i8,
+) {
+    if min == i8::MIN && max == i8::MAX {
+        return;
+    }
+    for y in rows {
+        for c in 0..channels {
+            for value in outside.get_mut(output.row(y, c), width) {
+                *value = (*value).max(min).min(max);
+                rolled();
+            }
             rolled();
         }
     }

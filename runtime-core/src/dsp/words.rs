@@ -63,8 +63,8 @@ pub(super) const fn word(bytes: [i8; 4]) -> u32 {
 
 /// The same value in all words.
 #[inline(never)]
-pub(super) fn fill(words: Option<&mut [u32]>, value: u32) {
-    for word in words.into_iter().flatten() {
+pub(super) fn fill(words: &mut [u32], value: u32) {
+    for word in words {
         *word = value;
         rolled();
     }

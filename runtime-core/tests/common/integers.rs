@@ -244,7 +244,7 @@ pub fn dsp(visit: &mut impl Visit) {
                 (table(8, 2 * 12), [3, -70_000, 1 << 18, 1 << 27, 900, 5, 1 << 17, 1 << 28]);
             let filter = FilterDsp { weights: &weights, pairs: &pairs };
             assert_eq!(p.check(&filter, ARENA), Ok(()));
-            conv2d_i8_dsp(mem, &p, rows, &filter);
+            conv2d_i8_dsp(mem, &p.layer(&filter), rows);
         })
     });
     visit.case(Case::<i8, i8> {
@@ -263,7 +263,7 @@ pub fn dsp(visit: &mut impl Visit) {
                 (table(9, 2 * 2), [3, -70_000, 1 << 24, 1 << 23, 900, 5, 1 << 25, 1 << 24]);
             let filter = FilterDsp { weights: &weights, pairs: &pairs };
             assert_eq!(p.check(&filter, ARENA), Ok(()));
-            pointwise_conv2d_i8_dsp(mem, &p, rows, &filter);
+            pointwise_conv2d_i8_dsp(mem, &p.layer(&filter), rows);
         })
     });
     visit.case(Case::<i8, i8> {
@@ -286,7 +286,7 @@ pub fn dsp(visit: &mut impl Visit) {
             let channels: Vec<i32> = BIAS.into_iter().zip(MULTIPLIER).flat_map(|(b, m)| [b, m]).collect();
             let filter = DepthwiseFilterDsp { weights: &weights, channels: &channels };
             assert_eq!(p.check(&filter, ARENA), Ok(()));
-            depthwise_conv2d_i8_dsp(mem, &p, rows, &filter);
+            depthwise_conv2d_i8_dsp(mem, &p.layer(&filter), rows);
         })
     });
     visit.case(Case::<i8, i8> {
@@ -306,7 +306,7 @@ pub fn dsp(visit: &mut impl Visit) {
             let quads: Vec<i32> = [BIAS, MULTIPLIER].concat();
             let filter = DenseFilterDsp { weights: &weights, quads: &quads };
             assert_eq!(p.check(&filter, ARENA), Ok(()));
-            fully_connected_i8_dsp(mem, &p, rows, &filter);
+            fully_connected_i8_dsp(mem, &p.layer(&filter), rows);
         })
     });
 }
