@@ -29,6 +29,8 @@ impl Kernel {
             Conv2dI8Dsp(p) => Some(p.window),
             Conv2dI8Mve(p) => Some(p.window),
             Conv2dI8Scalar(p) => Some(p.window),
+            // A tile of four pixels takes several of such rows, from planes in one piece.
+            PointwiseConv2dI8Dsp(p) if p.output.width < 4 => None,
             PointwiseConv2dI8Dsp(_) | PointwiseConv2dI8Mve(_) | PointwiseConv2dI8Scalar(_) => Some(ROW),
             DepthwiseConv2dI8(p) | DepthwiseConv2dI8W4(p) => Some(p.window),
             DepthwiseConv2dI16(p) | DepthwiseConv2dI16Wide(p) | DepthwiseConv2dI16W4(p) => Some(p.window),
