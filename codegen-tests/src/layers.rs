@@ -66,6 +66,19 @@ pub fn layers(random: &mut Random, n: usize, size: usize) -> Layers {
     layers
 }
 
+/// As [`layers`], `3 * n` of them with some hundred output channels at most: as many as kernels compute at once, and more.
+pub fn wide_layers(random: &mut Random, n: usize, size: usize) -> Layers {
+    let program = Program { name: "wide".into(), ..Program::default() };
+    let mut layers = Layers { program, inputs: vec![] };
+    for _ in 0..n {
+        let outputs = (50, 150);
+        pointwise_to(&mut layers, random, size, outputs);
+        conv_to(&mut layers, random, size, outputs);
+        dense_to(&mut layers, random, size, outputs);
+    }
+    layers
+}
+
 /// What an image may look like.
 #[derive(Clone, Copy, PartialEq)]
 enum Form {
@@ -125,6 +138,10 @@ fn extents(random: &mut Random, size: usize, channels: (usize, usize)) -> (usize
 }
 
 fn pointwise(layers: &mut Layers, random: &mut Random, size: usize) {
+    pointwise_to(layers, random, size, (1, 9));
+}
+
+fn pointwise_to(layers: &mut Layers, random: &mut Random, size: usize, outputs: (usize, usize)) {
     let extent = extents(random, size, (2, 40));
     let window = Window {
         height: 1,
@@ -136,7 +153,7 @@ fn pointwise(layers: &mut Layers, random: &mut Random, size: usize) {
         pad_top: 0,
         pad_left: 0,
     };
-    let outputs = random.range(1, 9);
+    let outputs = random.range(outputs.0, outputs.1);
     push_conv(layers, random, extent, (extent.0, extent.1, outputs), window);
 }
 
@@ -152,11 +169,15 @@ fn first(layers: &mut Layers, random: &mut Random, size: usize) {
 }
 
 fn conv(layers: &mut Layers, random: &mut Random, size: usize) {
+    conv_to(layers, random, size, (1, 9));
+}
+
+fn conv_to(layers: &mut Layers, random: &mut Random, size: usize, channels: (usize, usize)) {
     let extent = extents(random, size, (2, 12));
     let kernel = (random.range(1, 4), random.range(1, 4));
     let window = window(random, kernel, true);
     let (height, width) = outputs(random, &window, (extent.0, extent.1));
-    let channels = random.range(1, 9);
+    let channels = random.range(channels.0, channels.1);
     push_conv(layers, random, extent, (height, width, channels), window);
 }
 
@@ -230,8 +251,12 @@ fn push_depthwise(
 }
 
 fn dense(layers: &mut Layers, random: &mut Random, size: usize) {
+    dense_to(layers, random, size, (1, 13));
+}
+
+fn dense_to(layers: &mut Layers, random: &mut Random, size: usize, outputs: (usize, usize)) {
     let (rows, features, outputs) =
-        (random.range(1, 3), random.range(1, (size / 3).min(150)), random.range(1, 13));
+        (random.range(1, 3), random.range(1, (size / 3).min(150)), random.range(outputs.0, outputs.1));
     let layout = Layout { row: features, col: features, chan: 1 };
     let input = Image { offset: 0, height: rows, width: 1, channels: features, layout, ring: rows };
     let output = image(random, (rows, 1, outputs), Form::Dense);

@@ -1,6 +1,6 @@
 //! The kernels of every family against the plain ones: the same bits, on the host and on the device.
 
-use codegen_tests::layers::{Layers, Random, layers};
+use codegen_tests::layers::{Layers, Random, layers, wide_layers};
 use kiln_cli::bench::{self, BOARDS, BenchModel, BenchOptions};
 use kiln_cli::toolchain::{Toolchain, find_program};
 use kiln_compiler::kernels::Overlay;
@@ -42,18 +42,40 @@ fn selected(layers: &Layers, family: Family) -> Program {
     program
 }
 
+/// Calls `run` once, or with every instruction set of this machine in turn where the family has a form for each.
+fn at_each_level(family: Family, mut run: impl FnMut(&str)) {
+    #[cfg(target_arch = "x86_64")]
+    if family == Family::Simd {
+        use kiln_runtime_core::{VectorLevel, limit_vectors};
+        // The last is no limit.
+        for level in [VectorLevel::Sse2, VectorLevel::Avx2, VectorLevel::Avx512] {
+            if limit_vectors(level) == level {
+                run(&format!("{level:?}"));
+            }
+        }
+        return;
+    }
+    run(family.name());
+}
+
 /// Runs the layers of a family on the host and counts its kernels.
 fn fast_forms(family: Family) -> BTreeMap<&'static str, usize> {
     let mut random = Random(5);
     let mut seen = BTreeMap::new();
     for round in 0..150 {
-        let layers = layers(&mut random, 12, if round % 10 == 0 { 4000 } else { 300 });
+        let layers = match round % 10 {
+            0 => layers(&mut random, 12, 4000),
+            1 => wide_layers(&mut random, 4, 300),
+            _ => layers(&mut random, 12, 300),
+        };
         let expected = expected(&layers);
         let program = selected(&layers, family);
-        let outputs = run_alone(&program, &layers.inputs);
-        for ((step, output), expected) in layers.program.steps.iter().zip(outputs).zip(expected) {
-            assert!(output.bytes() == expected, "{family:?}: {:?}", step.kernel);
-        }
+        at_each_level(family, |level| {
+            let outputs = run_alone(&program, &layers.inputs);
+            for ((step, output), expected) in layers.program.steps.iter().zip(outputs).zip(&expected) {
+                assert!(output.bytes() == *expected, "{level}: {:?}", step.kernel);
+            }
+        });
         // The kernels with DSP write planes.
         let planes = |step: &&Step| family != Family::Dsp || step.kernel.writes()[0].layout.col == 1;
         for step in program.steps.iter().filter(planes) {

@@ -78,6 +78,9 @@ impl Layer<'_> {
             }
             params.extend((first..first + 8).map(|c| self.bias(c)));
             params.extend((first..first + 8).map(|c| self.multiplier(c)));
+            // Exact modulo 2^32, like the sums.
+            let shifted = |(c, w): (usize, &Vec<i32>)| self.bias(c).wrapping_sub(128 * w.iter().sum::<i32>());
+            params.extend((first..).zip(&channels).map(shifted));
         }
         [("weights", ConstData::I8(weights)), ("blocks", ConstData::I32(params))]
     }

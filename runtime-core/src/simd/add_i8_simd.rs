@@ -1,6 +1,6 @@
 //! int8 addition.
 
-use super::lanes::{Lanes, dispatch};
+use super::lanes::{Target, dispatch};
 use crate::{AddI8, Block, binary};
 use core::ops::Range;
 
@@ -10,6 +10,6 @@ pub fn add_i8_simd(mem: &mut [Block], p: &AddI8, rows: Range<usize>, b_table: &[
 }
 
 #[inline(always)]
-fn layer<V: Lanes>(mem: &mut [Block], p: &AddI8, rows: Range<usize>, b_table: &[i8]) {
+fn layer<T: Target>(mem: &mut [Block], p: &AddI8, rows: Range<usize>, b_table: &[i8]) {
     binary::add(mem, p, rows, b_table);
 }

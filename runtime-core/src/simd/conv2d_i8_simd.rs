@@ -9,7 +9,7 @@
 
 use super::FilterSimd;
 use super::gemm::{Gemm, Pixels};
-use super::lanes::{Lanes, dispatch};
+use super::lanes::{Target, Value, ValueOf, dispatch};
 use super::ring::{Ring, Rows, Source, split};
 use crate::dsp::outside::{self, Outside};
 use crate::{Block, Image, Window, view_mut};
@@ -116,7 +116,7 @@ pub fn conv2d_i8_simd(mem: &mut [Block], p: &Conv2dI8Simd, rows: Range<usize>, f
 }
 
 #[inline(always)]
-fn layer<V: Lanes>(mem: &mut [Block], p: &Conv2dI8Simd, rows: Range<usize>, filter: &FilterSimd) {
+fn layer<T: Target>(mem: &mut [Block], p: &Conv2dI8Simd, rows: Range<usize>, filter: &FilterSimd) {
     let Some((scratch, mut outside)) = outside::split(mem, p.scratch, p.scratch_len()) else { return };
     let (ring, rest) = split(scratch, p.ring().size());
     let (table, columns) = split(rest, p.table());
@@ -129,11 +129,11 @@ fn layer<V: Lanes>(mem: &mut [Block], p: &Conv2dI8Simd, rows: Range<usize>, filt
         bounds: (p.min, p.max),
     };
     let runs = p.runs();
-    let ring = Rows::new(source, p.ring(), rows.start, ring);
+    let ring = Rows::<ValueOf<T>>::new(source, p.ring(), rows.start, ring);
     let place = ring.place(rows.start);
     let table = view_mut::<u32>(table).get_mut(..p.window.height * runs.count).unwrap_or(&mut []);
     let columns = view_mut(columns);
-    let mut tiles = Tiles { p, gemm, runs, ring, row: (rows.start, place), table, columns };
+    let mut tiles = Tiles::<T> { p, gemm, runs, ring, row: (rows.start, place), table, columns };
     tiles.begin_row(&outside);
     let width = p.output.width;
     let (runs, length) = match p.one_run() {
@@ -148,28 +148,28 @@ fn layer<V: Lanes>(mem: &mut [Block], p: &Conv2dI8Simd, rows: Range<usize>, filt
             this
         };
         for _ in 0..length / 4 {
-            tiles.run::<V, 4>(&mut outside, [next(), next(), next(), next()]);
+            tiles.run::<4>(&mut outside, [next(), next(), next(), next()]);
         }
         for _ in 0..length % 4 {
-            tiles.run::<V, 1>(&mut outside, [next()]);
+            tiles.run::<1>(&mut outside, [next()]);
         }
     }
 }
 
 /// Some neighbouring pixels at a time.
-struct Tiles<'a> {
+struct Tiles<'a, T: Target> {
     p: &'a Conv2dI8Simd,
     gemm: Gemm<'a>,
     runs: Runs,
-    ring: Rows<'a>,
+    ring: Rows<'a, ValueOf<T>>,
     /// The row of the first pixel, and the place of the first row that it reads.
     row: (usize, usize),
     /// Where the runs of that row begin in the ring.
     table: &'a mut [u32],
-    columns: &'a mut [i16],
+    columns: &'a mut [ValueOf<T>],
 }
 
-impl Tiles<'_> {
+impl<T: Target> Tiles<'_, T> {
     /// Prepares what the pixels of `row` read.
     #[inline(always)]
     fn begin_row(&mut self, outside: &Outside) {
@@ -184,7 +184,7 @@ impl Tiles<'_> {
 
     /// Computes the pixels in these rows and columns.
     #[inline(always)]
-    fn run<V: Lanes, const P: usize>(&mut self, outside: &mut Outside, pixels: [(usize, usize); P]) {
+    fn run<const P: usize>(&mut self, outside: &mut Outside, pixels: [(usize, usize); P]) {
         let step = self.p.window.stride_w * self.p.input.channels;
         while self.row.0 < pixels.first().map_or(0, |first| first.0) {
             self.row = (self.row.0 + 1, self.ring.next_place(self.row.1));
@@ -194,7 +194,7 @@ impl Tiles<'_> {
         if pixels.last().is_some_and(|last| last.0 == self.row.0) {
             let values = pixels.map(|(_, x)| self.ring.values.get(x * step..).unwrap_or(&[]));
             let x = Pixels { values, runs: self.table, words: self.runs.len.div_ceil(2) };
-            self.gemm.pixels::<V, P>(x, outside, at);
+            self.gemm.pixels::<T, P>(x, outside, at);
             return;
         }
         let column = self.p.column();
@@ -208,14 +208,19 @@ impl Tiles<'_> {
         }
         let values = from_fn(|i| self.columns.get(i * column..).unwrap_or(&[]));
         let x = Pixels { values, runs: &[0], words: self.p.words() };
-        self.gemm.pixels::<V, P>(x, outside, at);
+        self.gemm.pixels::<T, P>(x, outside, at);
     }
 }
 
 /// Copies the runs of a pixel one behind the other, each filled up to a multiple of two values. What chunks copy too much the next
 /// run overwrites.
 #[inline(always)]
-fn copy_runs(rows: &Rows, (place, left): (usize, usize), (height, runs): (usize, Runs), mut to: &mut [i16]) {
+fn copy_runs<T: Value>(
+    rows: &Rows<T>,
+    (place, left): (usize, usize),
+    (height, runs): (usize, Runs),
+    mut to: &mut [T],
+) {
     for ky in 0..height {
         let begin = rows.begin(place, ky) + left;
         for kx in 0..runs.count {

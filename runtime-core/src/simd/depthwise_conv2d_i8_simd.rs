@@ -19,11 +19,10 @@
 
 use super::DepthwiseFilterSimd;
 use super::gemm::store;
-use super::lanes::{Bounds, Lanes, dispatch};
+use super::lanes::{Bounds, Lanes, Target, dispatch};
 use super::ring::{Ring, Rows, Source, split};
 use crate::dsp::outside::{self, Outside};
 use crate::{Block, Image, Window, view_mut};
-use core::array::from_fn;
 use core::ops::Range;
 
 /// Parameters of [`depthwise_conv2d_i8_simd`].
@@ -122,7 +121,7 @@ pub fn depthwise_conv2d_i8_simd(
 }
 
 #[inline(always)]
-fn layer<V: Lanes>(
+fn layer<T: Target>(
     mem: &mut [Block],
     p: &DepthwiseConv2dI8Simd,
     rows: Range<usize>,
@@ -137,7 +136,7 @@ fn layer<V: Lanes>(
         zero_point: p.input_zero_point,
         repeat: p.depth_multiplier,
     };
-    let mut ring = Rows::new(source, p.ring(), rows.start, ring);
+    let mut ring = Rows::<i16>::new(source, p.ring(), rows.start, ring);
     for y in rows {
         ring.advance(&outside, y);
         set_taps(&ring, ring.place(y), p, taps);
@@ -146,14 +145,14 @@ fn layer<V: Lanes>(
         let blocks = filter.blocks.as_chunks::<8>().0.as_chunks::<4>().0;
         for ((weights, params), i) in weights.zip(blocks).zip(0..) {
             let block = Channels { weights, params, zero_point: p.output_zero_point, bounds: (p.min, p.max) };
-            block_of_row::<V>(p, &row, &block, &mut outside, (y, 16 * i));
+            block_of_row::<T::Lanes>(p, &row, &block, &mut outside, (y, 16 * i));
         }
     }
 }
 
 /// Where each pair of taps begins in the ring.
 #[inline(always)]
-fn set_taps(ring: &Rows, place: usize, p: &DepthwiseConv2dI8Simd, taps: &mut [[u32; 2]]) {
+fn set_taps(ring: &Rows<i16>, place: usize, p: &DepthwiseConv2dI8Simd, taps: &mut [[u32; 2]]) {
     let (mut ky, mut kx) = (0, 0);
     let mut next = |last: u32| {
         if ky >= p.window.height {
@@ -231,8 +230,9 @@ impl<'a> Row<'a> {
     #[inline(always)]
     fn vectors<V: Lanes, const P: usize>(&self, block: &Channels, at: usize, step: usize) -> [[i8; 16]; P] {
         let [b, c, m, n] = *block.params;
-        let biases = V::arrange([b, c]).map(|biases| V::sums(&biases));
-        let mut sums = [biases; P];
+        // No closures: they would not be compiled with the instructions of this function where it is called twice.
+        let ([b, c], [m, n]) = (V::arrange([b, c]), V::arrange([m, n]));
+        let mut sums = [[V::sums(&b), V::sums(&c)]; P];
         if at + (P - 1) * step + self.last + 16 <= self.values.len() {
             for (&[t, u], [v, w]) in self.taps.iter().zip(block.weights) {
                 let weights = V::arrange_pairs([V::widen(v), V::widen(w)]);
@@ -249,10 +249,12 @@ impl<'a> Row<'a> {
                 }
             }
         }
-        let multipliers = V::arrange([m, n]).map(|multipliers| V::multipliers(&multipliers));
-        from_fn(|i| {
-            let ([s, r], [m, n]) = (sums.get(i).copied().unwrap_or(biases), multipliers);
-            V::join([V::requantize(s, m), V::requantize(r, n)], block.zero_point, block.bounds)
-        })
+        let multipliers = [V::multipliers(&m), V::multipliers(&n)];
+        let mut outputs = [[0; 16]; P];
+        for (output, [s, r]) in outputs.iter_mut().zip(sums) {
+            let [m, n] = multipliers;
+            *output = V::join([V::requantize(s, m), V::requantize(r, n)], block.zero_point, block.bounds);
+        }
+        outputs
     }
 }

@@ -8,8 +8,8 @@
 pub struct FilterSimd<'a> {
     /// Bytes, `[blocks of eight channels][words of two taps][16]`.
     pub weights: &'a [i8],
-    /// For each block eight biases, in which the zero point of the input is folded, and eight multipliers as in
-    /// [`Filter`](crate::Filter).
+    /// For each block eight biases, in which the zero point of the input is folded, eight multipliers as in
+    /// [`Filter`](crate::Filter), and eight biases for inputs that are 128 larger, and so have no sign.
     pub blocks: &'a [i32],
 }
 
@@ -17,7 +17,7 @@ impl FilterSimd<'_> {
     /// Whether the tables fit `channels` outputs of `words` words a channel.
     pub const fn fits(&self, channels: usize, words: usize) -> bool {
         let blocks = channels.div_ceil(8);
-        self.weights.len() == blocks * words * 16 && self.blocks.len() == blocks * 16
+        self.weights.len() == blocks * words * 16 && self.blocks.len() == blocks * 24
     }
 }
 

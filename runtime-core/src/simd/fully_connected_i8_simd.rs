@@ -2,7 +2,7 @@
 
 use super::FilterSimd;
 use super::gemm::{Gemm, Pixels};
-use super::lanes::{Lanes, dispatch};
+use super::lanes::{Target, ValueOf, dispatch};
 use super::ring::widen;
 use crate::dsp::outside;
 use crate::{Block, Image, view_mut};
@@ -64,7 +64,7 @@ pub fn fully_connected_i8_simd(
 }
 
 #[inline(always)]
-fn layer<V: Lanes>(mem: &mut [Block], p: &FullyConnectedI8Simd, rows: Range<usize>, filter: &FilterSimd) {
+fn layer<T: Target>(mem: &mut [Block], p: &FullyConnectedI8Simd, rows: Range<usize>, filter: &FilterSimd) {
     let Some((scratch, mut outside)) = outside::split(mem, p.scratch, p.scratch_len()) else { return };
     let gemm = Gemm {
         filter,
@@ -73,10 +73,10 @@ fn layer<V: Lanes>(mem: &mut [Block], p: &FullyConnectedI8Simd, rows: Range<usiz
         zero_point: p.output_zero_point,
         bounds: (p.min, p.max),
     };
-    let values = view_mut::<i16>(scratch);
+    let values = view_mut::<ValueOf<T>>(scratch);
     for y in rows {
         widen(outside.get(p.input.row(y), p.features()), values);
         let x = Pixels { values: [&*values], runs: &[0], words: p.features().div_ceil(2) };
-        gemm.pixels::<V, 1>(x, &mut outside, [p.output.row(y)]);
+        gemm.pixels::<T, 1>(x, &mut outside, [p.output.row(y)]);
     }
 }

@@ -17,8 +17,9 @@
 //! the plain kernels.
 
 use super::FilterSimd;
-use super::lanes::{Bounds, Lanes};
+use super::lanes::{Bounds, Lanes, Params, Products, Target, ValueOf};
 use crate::dsp::outside::Outside;
+use core::array::from_fn;
 
 /// A layer.
 #[derive(Clone, Copy)]
@@ -37,48 +38,90 @@ pub(super) struct Gemm<'a> {
 
 /// What some pixels read: runs of words, in the order of the weights.
 #[derive(Clone, Copy)]
-pub(super) struct Pixels<'a, const P: usize> {
+pub(super) struct Pixels<'a, X, const P: usize> {
     /// Values from the first one of each pixel on.
-    pub values: [&'a [i16]; P],
+    pub values: [&'a [X]; P],
     /// Where the runs begin in them.
     pub runs: &'a [u32],
     /// Words of two values in a run.
     pub words: usize,
 }
 
+impl<'a, X, const P: usize> Pixels<'a, X, P> {
+    /// Words of weights of eight channels.
+    pub fn len(&self) -> usize {
+        self.runs.len() * self.words
+    }
+
+    /// The values of a run, whose words are filled up to a multiple of `group`; `None` when they are not there.
+    #[inline(always)]
+    pub fn run(&self, run: u32, group: usize) -> Option<[&'a [X]; P]> {
+        let len = 2 * self.words.next_multiple_of(group);
+        let mut pixels: [&[X]; P] = [&[]; P];
+        for (pixel, values) in pixels.iter_mut().zip(self.values) {
+            *pixel = values.get(run as usize..)?.get(..len)?;
+        }
+        Some(pixels)
+    }
+}
+
 impl Gemm<'_> {
     /// Computes all channels of `P` pixels, which begin `at`.
     #[inline(always)]
-    pub fn pixels<V: Lanes, const P: usize>(&self, x: Pixels<P>, outside: &mut Outside, at: [usize; P]) {
-        let words = (x.runs.len() * x.words).max(1);
+    pub fn pixels<T: Target, const P: usize>(
+        &self,
+        x: Pixels<ValueOf<T>, P>,
+        outside: &mut Outside,
+        at: [usize; P],
+    ) {
+        let words = x.len().max(1);
         let mut weights = self.filter.weights.as_chunks::<16>().0.chunks_exact(words);
-        let mut blocks = self.filter.blocks.as_chunks::<8>().0.as_chunks::<2>().0;
+        let mut blocks = self.filter.blocks.as_chunks::<8>().0.as_chunks::<3>().0;
         let mut first = 0;
-        if V::MANY {
-            while let [p, q, rest @ ..] = blocks {
-                let (Some(w), Some(v)) = (weights.next(), weights.next()) else { return };
-                let [a, b] = block::<V, 2, P>([w, v], [p, q], x);
-                for ((a, b), at) in a.into_iter().zip(b).zip(at) {
-                    self.store(V::bytes(a, b, self.zero_point, self.bounds), outside, at, first);
-                }
-                (blocks, first) = (rest, first + 16);
-            }
+        while let Some((some, rest)) = blocks.split_first_chunk::<8>().filter(|_| T::Products::WIDE) {
+            let w = from_fn(|_| weights.next().unwrap_or(&[]));
+            self.sixteens::<T, 8, 4, P>((w, some), x, outside, (at, first));
+            (blocks, first) = (rest, first + 64);
+        }
+        while let Some((some, rest)) = blocks.split_first_chunk::<2>().filter(|_| T::Lanes::MANY) {
+            let w = from_fn(|_| weights.next().unwrap_or(&[]));
+            self.sixteens::<T, 2, 1, P>((w, some), x, outside, (at, first));
+            (blocks, first) = (rest, first + 16);
         }
         for (p, w) in blocks.iter().zip(weights) {
-            let [a] = block::<V, 1, P>([w], [p], x);
+            let [a] = block::<T, 1, P>([w], [p], x);
             let (pairs, rest) = a.as_chunks::<2>();
             let (ats, last) = at.as_chunks::<2>();
             for ([a, b], at) in pairs.iter().zip(ats) {
-                let values = V::bytes(*a, *b, self.zero_point, self.bounds);
+                let values = T::Lanes::bytes(*a, *b, self.zero_point, self.bounds);
                 let [low, high] = halves(values);
                 self.store(low, outside, at[0], first);
                 self.store(high, outside, at[1], first);
             }
             for (a, at) in rest.iter().zip(last) {
-                let [low, _] = halves(V::bytes(*a, *a, self.zero_point, self.bounds));
+                let [low, _] = halves(T::Lanes::bytes(*a, *a, self.zero_point, self.bounds));
                 self.store(low, outside, *at, first);
             }
             first += 8;
+        }
+    }
+
+    /// Computes `M` times sixteen channels, from `first` on.
+    #[inline(always)]
+    fn sixteens<T: Target, const N: usize, const M: usize, const P: usize>(
+        &self,
+        (weights, params): ([&[[i8; 16]]; N], &[Params; N]),
+        x: Pixels<ValueOf<T>, P>,
+        outside: &mut Outside,
+        (at, first): ([usize; P], usize),
+    ) {
+        let (w, p) = (weights.as_chunks::<2>().0, params.as_chunks::<2>().0);
+        let (Some(w), Some(p)) = (w.first_chunk::<M>(), p.first_chunk::<M>()) else { return };
+        let outputs = T::Products::sixteens::<M, P>(*w, p, x, self.zero_point, self.bounds);
+        for (values, i) in outputs.into_iter().zip(0..) {
+            for (values, at) in values.into_iter().zip(at) {
+                self.store(values, outside, at, first + 16 * i);
+            }
         }
     }
 
@@ -123,59 +166,33 @@ pub(super) fn store<const N: usize>(
 
 /// The requantized sums of `N` blocks of channels of `P` pixels.
 #[inline(always)]
-fn block<V: Lanes, const N: usize, const P: usize>(
+pub(super) fn block<T: Target, const N: usize, const P: usize>(
     weights: [&[[i8; 16]]; N],
-    params: [&[[i32; 8]; 2]; N],
-    x: Pixels<P>,
-) -> [[V::Sums; P]; N] {
-    let mut sums = params.map(|[biases, _]| [V::sums(biases); P]);
+    params: [&Params; N],
+    x: Pixels<ValueOf<T>, P>,
+) -> [[<T::Lanes as Lanes>::Sums; P]; N] {
+    // No closures around vectors: they would not be compiled with the instructions of this function.
+    let mut sums = [[T::Lanes::sums(&[0; 8]); P]; N];
+    for (sums, params) in sums.iter_mut().zip(params) {
+        *sums = [T::Products::biases(params); P];
+    }
     let mut from = 0;
-    for &run in x.runs {
-        let pixels = x.values.map(|values| {
-            let values = values.get(run as usize..).unwrap_or(&[]).as_chunks::<2>().0;
-            values.get(..x.words).unwrap_or(&[])
-        });
-        let weights = weights.map(|weights| weights.get(from..from + x.words).unwrap_or(&[]));
-        from += x.words;
-        let lengths = weights.iter().map(|w| w.len()).chain(pixels.iter().map(|x| x.len()));
-        if lengths.min() == Some(x.words) {
-            // SAFETY: all slices are so long.
+    let known = weights.iter().all(|weights| weights.len() == x.len());
+    for &run in if known { x.runs } else { &[] } {
+        if let Some(pixels) = x.run(run, T::Products::GROUP) {
+            // SAFETY: the lengths were compared, of all weights and of the pixels of this run.
             #[allow(unsafe_code)]
             unsafe {
-                products::<V, N, P>(&mut sums, weights, pixels, x.words)
+                T::Products::add::<N, P>(&mut sums, weights, pixels, from..from + x.words)
             };
         }
+        from += x.words;
     }
-    for (sums, [_, multipliers]) in sums.iter_mut().zip(params) {
-        let multipliers = V::multipliers(multipliers);
+    for (sums, [_, multipliers, _]) in sums.iter_mut().zip(params) {
+        let multipliers = T::Lanes::multipliers(multipliers);
         for sum in sums {
-            *sum = V::requantize(*sum, multipliers);
+            *sum = T::Lanes::requantize(*sum, multipliers);
         }
     }
     sums
-}
-
-/// Adds the products of one run.
-///
-/// # Safety
-/// All slices hold `words` words.
-#[inline(always)]
-#[allow(unsafe_code)]
-unsafe fn products<V: Lanes, const N: usize, const P: usize>(
-    sums: &mut [[V::Sums; P]; N],
-    weights: [&[[i8; 16]]; N],
-    pixels: [&[[i16; 2]]; P],
-    words: usize,
-) {
-    for k in 0..words {
-        for (sums, w) in sums.iter_mut().zip(weights) {
-            // SAFETY: `k` is less than every length.
-            let w = V::widen(unsafe { w.get_unchecked(k) });
-            for (sum, x) in sums.iter_mut().zip(pixels) {
-                // SAFETY: likewise.
-                let x = V::same(unsafe { x.get_unchecked(k) });
-                *sum = V::mac(*sum, w, x);
-            }
-        }
-    }
 }

@@ -19,4 +19,8 @@ pub use conv2d_i8_simd::{Conv2dI8Simd, conv2d_i8_simd};
 pub use depthwise_conv2d_i8_simd::{DepthwiseConv2dI8Simd, depthwise_conv2d_i8_simd};
 pub use filter_simd::{DepthwiseFilterSimd, FilterSimd};
 pub use fully_connected_i8_simd::{FullyConnectedI8Simd, fully_connected_i8_simd};
+#[cfg(target_arch = "x86_64")]
+pub use lanes::level::VectorLevel;
+#[cfg(all(target_arch = "x86_64", feature = "std"))]
+pub use lanes::level::limit_vectors;
 pub use pointwise_conv2d_i8_simd::{PointwiseConv2dI8Simd, pointwise_conv2d_i8_simd};

@@ -2,7 +2,7 @@
 
 use super::FilterSimd;
 use super::gemm::{Gemm, Pixels};
-use super::lanes::{Lanes, dispatch};
+use super::lanes::{Target, Value, ValueOf, dispatch};
 use super::ring::widen;
 use crate::dsp::outside::{self, Outside};
 use crate::{Block, Image, view_mut};
@@ -80,7 +80,7 @@ const fn gapless(image: &Image) -> bool {
 }
 
 #[inline(always)]
-fn layer<V: Lanes>(mem: &mut [Block], p: &PointwiseConv2dI8Simd, rows: Range<usize>, filter: &FilterSimd) {
+fn layer<T: Target>(mem: &mut [Block], p: &PointwiseConv2dI8Simd, rows: Range<usize>, filter: &FilterSimd) {
     let Some((scratch, mut outside)) = outside::split(mem, p.scratch, p.scratch_len()) else { return };
     let gemm = Gemm {
         filter,
@@ -93,31 +93,31 @@ fn layer<V: Lanes>(mem: &mut [Block], p: &PointwiseConv2dI8Simd, rows: Range<usi
         true => (rows.start..rows.end.min(rows.start + 1), rows.len() * p.output.width),
         false => (rows, p.output.width),
     };
-    let mut tile = Tile { p, gemm, values: view_mut(scratch) };
+    let mut tile = Tile::<T> { p, gemm, values: view_mut(scratch) };
     for y in runs {
         let (mut from, mut to) = (p.input.row(y), p.output.row(y));
         for _ in 0..length / 4 {
-            tile.run::<V, 4>(&mut outside, from, to);
+            tile.run::<4>(&mut outside, from, to);
             (from, to) = (from + 4 * p.input.layout.col, to + 4 * p.output.layout.col);
         }
         for _ in 0..length % 4 {
-            tile.run::<V, 1>(&mut outside, from, to);
+            tile.run::<1>(&mut outside, from, to);
             (from, to) = (from + p.input.layout.col, to + p.output.layout.col);
         }
     }
 }
 
 /// Some neighbouring pixels at a time.
-struct Tile<'a> {
+struct Tile<'a, T: Target> {
     p: &'a PointwiseConv2dI8Simd,
     gemm: Gemm<'a>,
-    values: &'a mut [i16],
+    values: &'a mut [ValueOf<T>],
 }
 
-impl Tile<'_> {
+impl<T: Target> Tile<'_, T> {
     /// Computes the pixels that begin at `from`, into those that begin at `to`.
     #[inline(always)]
-    fn run<V: Lanes, const P: usize>(&mut self, outside: &mut Outside, from: usize, to: usize) {
+    fn run<const P: usize>(&mut self, outside: &mut Outside, from: usize, to: usize) {
         let (words, channels, layout) = (self.p.words(), self.p.input.channels, self.p.input.layout);
         if layout.chan == 1 && layout.col == 2 * words {
             widen(outside.get(from, P * channels), self.values);
@@ -129,13 +129,14 @@ impl Tile<'_> {
                     continue;
                 }
                 for (c, value) in values.iter_mut().take(channels).enumerate() {
-                    *value = outside.get(at + c * layout.chan, 1).first().copied().unwrap_or(0) as i16;
+                    *value =
+                        ValueOf::<T>::of(outside.get(at + c * layout.chan, 1).first().copied().unwrap_or(0));
                 }
             }
         }
         let values = &*self.values;
         let values = from_fn(|j| values.get(2 * j * words..).unwrap_or(&[]));
         let x = Pixels { values, runs: &[0], words };
-        self.gemm.pixels::<V, P>(x, outside, from_fn(|j| to + j * self.p.output.layout.col));
+        self.gemm.pixels::<T, P>(x, outside, from_fn(|j| to + j * self.p.output.layout.col));
     }
 }

@@ -3,6 +3,7 @@
 //! Pixels lie one after the other, channels side by side, and rows are padded with the zero point, so that no window knows
 //! borders: what a kernel row reads of one pixel is one run of values, whatever the strides.
 
+use super::lanes::Value;
 use crate::dsp::outside::Outside;
 use crate::{Block, Image, Window, view_mut};
 
@@ -44,19 +45,19 @@ impl Ring {
 }
 
 /// The rows of a ring.
-pub(super) struct Rows<'a> {
+pub(super) struct Rows<'a, T> {
     source: Source<'a>,
     ring: Ring,
     /// All rows; what is behind the last one is slack.
-    pub values: &'a mut [i16],
+    pub values: &'a mut [T],
     /// The first row that is not there yet, counted from the top of the padding, and its place in the ring.
     next: (usize, usize),
 }
 
-impl<'a> Rows<'a> {
+impl<'a, T: Value> Rows<'a, T> {
     /// A ring in `scratch`, of [`Ring::size`] bytes, for output rows from `first` on. No row is there yet.
     #[inline(always)]
-    pub fn new(source: Source<'a>, ring: Ring, first: usize, scratch: &'a mut [Block]) -> Rows<'a> {
+    pub fn new(source: Source<'a>, ring: Ring, first: usize, scratch: &'a mut [Block]) -> Rows<'a, T> {
         let next = first * source.window.stride_h;
         let place = next.checked_rem(ring.rows).unwrap_or(0);
         Rows { source, ring, values: view_mut(scratch), next: (next, place) }
@@ -105,14 +106,14 @@ impl<'a> Rows<'a> {
         let values = self.values.get_mut(place * len..);
         let Some(to) = values.and_then(|values| values.get_mut(..len)) else { return };
         let Some(row) = padded.checked_sub(w.pad_top).filter(|&row| row < input.height) else {
-            to.fill(zero_point as i16);
+            to.fill(T::of(zero_point));
             return;
         };
         let depth = input.channels * repeat;
         let (left, to) = to.split_at_mut(to.len().min(w.pad_left * depth));
-        left.fill(zero_point as i16);
+        left.fill(T::of(zero_point));
         let (to, right) = to.split_at_mut(to.len().min(input.width * depth));
-        right.fill(zero_point as i16);
+        right.fill(T::of(zero_point));
         if repeat == 1 && input.layout.chan == 1 && input.layout.col == depth {
             widen(outside.get(input.row(row), to.len()), to);
             return;
@@ -120,17 +121,17 @@ impl<'a> Rows<'a> {
         for (x, pixel) in to.chunks_exact_mut(depth.max(1)).enumerate() {
             for (c, values) in pixel.chunks_exact_mut(repeat.max(1)).enumerate() {
                 let at = input.at(row, x, c);
-                values.fill(outside.get(at, 1).first().copied().unwrap_or(0) as i16);
+                values.fill(T::of(outside.get(at, 1).first().copied().unwrap_or(0)));
             }
         }
     }
 }
 
-/// Sign-extends bytes.
+/// Bytes as the micro-kernel wants them.
 #[inline(always)]
-pub(super) fn widen(from: &[i8], to: &mut [i16]) {
+pub(super) fn widen<T: Value>(from: &[i8], to: &mut [T]) {
     for (to, &from) in to.iter_mut().zip(from) {
-        *to = from as i16;
+        *to = T::of(from);
     }
 }
 

@@ -1,22 +1,35 @@
 //! What the micro-kernels ask of an instruction set: eight sums of 32 bits at a time.
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "x86_64")]
+pub(super) mod level;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 #[cfg(any(test, not(any(target_arch = "x86_64", target_arch = "aarch64", target_feature = "simd128"))))]
 mod portable;
+mod products;
 #[cfg(target_feature = "simd128")]
 mod wasm;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-#[cfg(target_arch = "aarch64")]
-pub(super) use neon::Neon as Base;
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_feature = "simd128")))]
-pub(super) use portable::Portable as Base;
-#[cfg(target_feature = "simd128")]
-pub(super) use wasm::Simd128 as Base;
 #[cfg(target_arch = "x86_64")]
-pub(super) use x86::{Avx2, Sse2 as Base};
+pub(super) use avx512::Vnni;
+#[cfg(target_arch = "aarch64")]
+use neon::Neon as Least;
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_feature = "simd128")))]
+use portable::Portable as Least;
+pub(super) use products::{Pairs, Params, Products, Value};
+#[cfg(target_feature = "simd128")]
+use wasm::Simd128 as Least;
+#[cfg(target_arch = "x86_64")]
+pub(super) use x86::{Avx2, Sse2 as Least};
+
+use core::marker::PhantomData;
+
+/// What every machine of the target has.
+pub(super) type Base = On<Least, Pairs>;
 
 /// The smallest and the largest output.
 pub(super) type Bounds = (i8, i8);
@@ -74,21 +87,48 @@ pub(super) trait Lanes {
     fn join(values: [Self::Sums; 2], zero_point: i8, bounds: Bounds) -> [i8; 16];
 }
 
-/// Calls `$function::<L, ..>($arguments)` with the best instruction set of this machine.
+/// What a layer is compiled for.
+pub(super) trait Target {
+    /// Its vectors.
+    type Lanes: Lanes;
+    /// How it computes matrix products.
+    type Products: Products<Self::Lanes>;
+}
+
+/// Vectors, and a way to compute matrix products.
+pub(super) struct On<V, D>(PhantomData<(V, D)>);
+
+impl<V: Lanes, D: Products<V>> Target for On<V, D> {
+    type Lanes = V;
+    type Products = D;
+}
+
+/// What the values of images become.
+pub(super) type ValueOf<T> = <<T as Target>::Products as Products<<T as Target>::Lanes>>::Value;
+
+/// Calls `$function::<T>($arguments)` for the best [`Target`] of this machine.
 ///
 /// The function and what it calls are `#[inline(always)]`, so that they are compiled with its instructions.
 macro_rules! dispatch {
     ($function:ident($($name:ident: $t:ty),* $(,)?)) => {{
         #[cfg(target_arch = "x86_64")]
         {
+            use $crate::simd::lanes::{Avx2, On, Pairs, Vnni, level};
+            use $crate::simd::VectorLevel;
+            #[target_feature(enable = "avx2")]
+            fn avx512($($name: $t),*) {
+                $function::<On<Avx2, Vnni>>($($name),*)
+            }
             #[target_feature(enable = "avx2")]
             fn avx2($($name: $t),*) {
-                $function::<$crate::simd::lanes::Avx2>($($name),*)
+                $function::<On<Avx2, Pairs>>($($name),*)
             }
-            if $crate::simd::lanes::has_avx2() {
-                // SAFETY: the machine has AVX2.
-                #[allow(unsafe_code)]
-                return unsafe { avx2($($name),*) };
+            // SAFETY: the machine has what its level says.
+            #[allow(unsafe_code)]
+            match level() {
+                VectorLevel::Avx512 => return unsafe { avx512($($name),*) },
+                VectorLevel::Avx2 => return unsafe { avx2($($name),*) },
+                VectorLevel::Sse2 => {}
             }
         }
         $function::<$crate::simd::lanes::Base>($($name),*)
@@ -96,19 +136,14 @@ macro_rules! dispatch {
 }
 pub(super) use dispatch;
 
-/// Whether the machine has AVX2: asked at run time with the feature `std`, else what the compiler was told.
 #[cfg(target_arch = "x86_64")]
-#[inline(always)]
-pub(super) fn has_avx2() -> bool {
-    #[cfg(feature = "std")]
-    return std::arch::is_x86_feature_detected!("avx2");
-    #[cfg(not(feature = "std"))]
-    return cfg!(target_feature = "avx2");
-}
+pub(super) use level::level;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "x86_64")]
+    use crate::simd::VectorLevel;
     use core::array::from_fn;
     use portable::Portable;
 
@@ -155,9 +190,9 @@ mod tests {
     fn vectors_compute_what_plain_rust_does() {
         for seed in 0..2000 {
             let expected = results::<Portable>(seed);
-            assert_eq!(results::<Base>(seed), expected, "{seed}");
+            assert_eq!(results::<Least>(seed), expected, "{seed}");
             #[cfg(target_arch = "x86_64")]
-            if std::arch::is_x86_feature_detected!("avx2") {
+            if level() >= VectorLevel::Avx2 {
                 #[target_feature(enable = "avx2")]
                 fn avx2(seed: u32) -> [[i8; 16]; 2] {
                     results::<Avx2>(seed)

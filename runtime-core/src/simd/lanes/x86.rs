@@ -152,7 +152,7 @@ impl Lanes for Avx2 {
 
     #[inline(always)]
     fn multipliers(values: &[i32; 8]) -> [__m256i; 2] {
-        let even = Avx2::sums(values);
+        let even = Self::sums(values);
         // SAFETY: AVX2 was found.
         [even, unsafe { _mm256_srli_epi64::<32>(even) }]
     }
