@@ -67,7 +67,19 @@ impl Workshop {
         let name = &artifact.module;
         let main = self.path().join(format!("run_{name}.rs"));
         // An input that comes by rows has no place in the model.
-        let infer = if artifact.plan.placement.shape.is_fed() {
+        let shape = &artifact.plan.placement.shape;
+        let infer = if shape.time.is_some() {
+            let input = &artifact.program.inputs[0];
+            let (elem, row) = (input.ty.elem, shape.form(input.buffer).expect("a ring").row());
+            let size = elem.size();
+            format!(
+                "let frame = rest.split_off(..{row} * {size}).unwrap();
+        let frame = std::array::from_fn(|i| {elem}::from_le_bytes(*frame[i * {size}..].first_chunk().unwrap()));
+        if model.step(&frame).is_none() {{
+            continue;
+        }}"
+            )
+        } else if shape.is_fed() {
             let size = artifact.program.buffers[artifact.program.inputs[0].buffer.0].size();
             format!("let input = rest.split_off(..{size}).unwrap();\n        model.run_bytes(input);")
         } else {

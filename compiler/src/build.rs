@@ -17,6 +17,7 @@ pub use source::{Precision, Source, model_hash, profile_path, source};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::driver::{self, Artifact, Options};
 use crate::files;
+use crate::plan::Axis;
 use kiln_runtime_core::Family;
 use std::path::{Path, PathBuf};
 
@@ -111,6 +112,20 @@ impl Compiler {
     /// The input comes row by row, through `Model::run_rows`, and never lies in memory as a whole.
     pub fn stream_input(mut self) -> Compiler {
         self.options.stream_input = true;
+        self
+    }
+
+    /// The model takes one frame of its window over time a call, through `Model::step`, and computes only what is new:
+    /// `Axis::Time`, or the number of the input's axis that is time.
+    pub fn stream(mut self, axis: impl Into<Axis>) -> Compiler {
+        self.options.stream = Some(axis.into());
+        self
+    }
+
+    /// With [`Compiler::stream`]: padding in time, which cannot be streamed, is left out. The window is that of the model without
+    /// it, and its outputs are others.
+    pub fn stream_pad_drop(mut self) -> Compiler {
+        self.options.drop_time_padding = true;
         self
     }
 

@@ -15,10 +15,10 @@ use crate::codegen::{self, Code};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::graph::{self, Graph, ImportOptions};
 use crate::onnx::{self, External};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Axis, Plan};
 use crate::program::{self, Program};
 use crate::quant::Removed;
-use crate::{lower, passes, quant, select};
+use crate::{lower, ops, passes, quant, select};
 use kiln_runtime_core::Family;
 use std::collections::BTreeMap;
 
@@ -37,6 +37,10 @@ pub struct Options {
     pub family: Family,
     /// Whether the input comes row by row, and never lies in memory as a whole.
     pub stream_input: bool,
+    /// The axis of the input that is time, of which one frame comes a call.
+    pub stream: Option<Axis>,
+    /// Whether padding in time (of rows, in front of and behind them) is left out of convolutions and pooling.
+    pub drop_time_padding: bool,
     /// What the device has room for.
     pub budget: Budget,
 }
@@ -50,7 +54,19 @@ impl Default for Options {
             shapes: BTreeMap::new(),
             family: Family::default(),
             stream_input: false,
+            stream: None,
+            drop_time_padding: false,
             budget: Budget::default(),
+        }
+    }
+}
+
+impl Options {
+    /// The kernels that are taken: those with vectors of a host compute whole layers, so that what comes by rows takes the plain ones.
+    fn kernels(&self) -> Family {
+        match self.family {
+            Family::Simd if self.stream_input || self.stream.is_some() => Family::Plain,
+            family => family,
         }
     }
 }
@@ -93,15 +109,16 @@ pub fn compile(bytes: &[u8], external: External, options: &Options) -> Result<Ar
 fn unlimited(bytes: &[u8], external: External, options: &Options) -> Result<Artifact, Diagnostics> {
     let mut stages = vec![];
     let (graph, removed) = graph(bytes, external, options, &mut stages)?;
-    let mut program = select::select(lower::lower(&graph)?, options.family);
+    let mut program = select::select(lower::lower(&graph)?, options.kernels());
     program::share_shapes(&mut program);
     program::verify(&program)
         .map_err(|e| Diagnostic::new("E0903", format!("internal error after `select`: {e}")))?;
     let order = plan::order(&program);
     let program = plan::reordered(program, &order);
-    let planned = match options.stream_input {
-        true => plan::plan_by_rows(&program)?,
-        false => plan::plan(&program),
+    let planned = match options.stream {
+        Some(axis) => plan::plan_over_time(&program, axis)?,
+        None if options.stream_input => plan::plan_by_rows(&program)?,
+        None => plan::plan(&program),
     };
     let plan = Plan { order_exact: order.exact, ..planned };
     plan::verify(&program, &plan)
@@ -171,7 +188,10 @@ fn fused(
     first: &[&dyn passes::Pass],
     stages: &mut Vec<(String, String)>,
 ) -> Result<Graph, Diagnostics> {
-    let model = onnx::read(bytes, external)?;
+    let mut model = onnx::read(bytes, external)?;
+    if options.drop_time_padding {
+        ops::shared::drop_row_padding(&mut model);
+    }
     let import = ImportOptions { batch: options.batch, shapes: options.shapes.clone() };
     let mut graph = graph::import(&model, &import, &lower::evaluate)?;
     stages.push(("import".to_owned(), graph.to_string()));

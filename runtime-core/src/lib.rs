@@ -18,6 +18,7 @@ extern crate std;
 
 mod arena;
 mod binary;
+mod clock;
 mod conv2d;
 mod conv2d_f32;
 mod depthwise_conv2d;
@@ -50,6 +51,7 @@ pub mod math;
 
 pub use arena::{Aligned, Block, Plain, array, array_mut, bytes, bytes_mut, expect, row_mut, view, view_mut};
 pub use binary::*;
+pub use clock::{Clock, move_rows};
 pub use conv2d::*;
 pub use conv2d_f32::{Conv2dF32, conv2d_f32};
 pub use depthwise_conv2d::*;

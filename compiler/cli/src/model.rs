@@ -5,6 +5,7 @@ use kiln_compiler::build::{self, Source, compile_source};
 use kiln_compiler::diag::Diagnostics;
 use kiln_compiler::driver::{self, Artifact, Budget, Options};
 use kiln_compiler::graph::{self, Graph, ImportOptions};
+use kiln_compiler::plan::Axis;
 use kiln_compiler::program::Port;
 use kiln_compiler::{files, lower, onnx};
 use kiln_runtime_core::{FAMILY, Family};
@@ -25,8 +26,24 @@ pub struct ModelArgs {
     #[arg(long, value_enum)]
     pub precision: Option<Precision>,
     /// The input comes row by row (`run_rows`), and never lies in memory as a whole.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "stream")]
     pub stream_input: bool,
+    /// Stream over time: the model takes one frame of its window a call (`step`), and computes only what is new. `time`, or the
+    /// number of the input's axis that is time
+    #[arg(long, value_name = "AXIS")]
+    pub stream: Option<Axis>,
+    /// What becomes of padding in time, which cannot be streamed
+    #[arg(long, value_enum, default_value = "refuse", requires = "stream")]
+    pub stream_pad: StreamPad,
+}
+
+/// Padding in time of a model that is streamed over time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StreamPad {
+    /// An error that names the layer.
+    Refuse,
+    /// It is left out: the window is that of the model without it.
+    Drop,
 }
 
 /// Arithmetic of the compiled model.
@@ -94,6 +111,8 @@ impl ModelArgs {
             shapes: self.shapes.iter().cloned().collect(),
             family,
             stream_input: self.stream_input,
+            stream: self.stream,
+            drop_time_padding: self.stream_pad == StreamPad::Drop,
             budget: Budget::default(),
         }
     }

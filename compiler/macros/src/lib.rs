@@ -10,6 +10,7 @@
 use kiln_compiler::build::{Precision, Source, compile_source, name_after_file, source};
 use kiln_compiler::diag::Diagnostics;
 use kiln_compiler::driver::{Artifact, Budget, EXCEEDED, Options};
+use kiln_compiler::plan::Axis;
 use kiln_runtime_core::Family;
 use proc_macro2::{Group, Literal, Span, TokenStream, TokenTree};
 use quote::quote;
@@ -19,7 +20,9 @@ use syn::{Attribute, Ident, LitBool, LitInt, LitStr, Token, Visibility};
 
 /// Compiles an ONNX model into a module that is named after the file. `include_model!(pub struct Name = "file.onnx")` also
 /// gives the module's `Model` that name. A dynamic batch becomes 1, or what `batch = N` says behind the file. With
-/// `stream_input = true`, the input comes row by row, through `Model::run_rows`, and never lies in memory as a whole.
+/// `stream_input = true`, the input comes row by row, through `Model::run_rows`, and never lies in memory as a whole. With
+/// `stream = "time"` (or `stream = N`, the number of the axis), the model takes one frame of its window over time a call, through
+/// `Model::step`; `stream_pad = "drop"` leaves padding in time out.
 /// `ram = "32K"` and `flash = "100K"` are what the model may take: more is an error, on the targets where it is more.
 #[proc_macro]
 pub fn include_model(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
@@ -32,6 +35,8 @@ struct Call {
     file: LitStr,
     batch: usize,
     stream_input: bool,
+    stream: Option<Axis>,
+    drop_time_padding: bool,
     budget: Budget,
 }
 
@@ -46,8 +51,15 @@ impl Parse for Call {
             input.parse::<Token![=]>()?;
             Some((attributes, visibility, name))
         };
-        let (stream_input, budget) = (false, Budget::default());
-        let mut call = Call { alias, file: input.parse()?, batch: 1, stream_input, budget };
+        let mut call = Call {
+            alias,
+            file: input.parse()?,
+            batch: 1,
+            stream_input: false,
+            stream: None,
+            drop_time_padding: false,
+            budget: Budget::default(),
+        };
         while !input.is_empty() {
             input.parse::<Token![,]>()?;
             if input.is_empty() {
@@ -60,9 +72,23 @@ impl Parse for Call {
                 "stream_input" => call.stream_input = input.parse::<LitBool>()?.value,
                 "ram" => call.budget.ram = Some(bytes(input)?),
                 "flash" => call.budget.flash = Some(bytes(input)?),
+                "stream" if input.peek(LitInt) => {
+                    call.stream = Some(Axis::Index(input.parse::<LitInt>()?.base10_parse()?));
+                }
+                "stream" => {
+                    let text: LitStr = input.parse()?;
+                    call.stream = Some(text.value().parse().map_err(|e| syn::Error::new(text.span(), e))?);
+                }
+                "stream_pad" => {
+                    let text: LitStr = input.parse()?;
+                    if text.value() != "drop" {
+                        return Err(syn::Error::new(text.span(), "known is `stream_pad = \"drop\"`"));
+                    }
+                    call.drop_time_padding = true;
+                }
                 other => {
                     let message = format!(
-                        "unknown option `{other}`; known are `batch`, `stream_input`, `ram`, `flash`"
+                        "unknown option `{other}`; known are `batch`, `stream_input`, `stream`, `stream_pad`, `ram`, `flash`"
                     );
                     return Err(syn::Error::new(option.span(), message));
                 }
@@ -87,8 +113,14 @@ fn expand(call: &Call) -> syn::Result<TokenStream> {
         .map(PathBuf::from)
         .ok_or_else(|| fail("include_model! needs Cargo: CARGO_MANIFEST_DIR is not set".to_owned()))?;
     let path = folder.join(call.file.value());
-    let (batch, stream_input, budget) = (call.batch, call.stream_input, call.budget);
-    let mut options = Options { batch, stream_input, budget, ..Options::default() };
+    let mut options = Options {
+        batch: call.batch,
+        stream_input: call.stream_input,
+        stream: call.stream,
+        drop_time_padding: call.drop_time_padding,
+        budget: call.budget,
+        ..Options::default()
+    };
     name_after_file(&mut options, &path);
     let source = source(&path, Precision::default()).map_err(|e| fail(e.to_string()))?;
     let mut arms = families(&source, &options).map_err(|e| fail(e.to_string()))?;

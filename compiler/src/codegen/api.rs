@@ -43,7 +43,13 @@ impl Generator<'_> {
         let (inputs, outputs) = (self.inputs.len(), self.outputs.len());
         let descriptors =
             self.descriptors(Side::Input, &self.inputs) + &self.descriptors(Side::Output, &self.outputs);
-        let descriptors = descriptors + &self.fed().map_or(String::new(), |fed| fed.constants());
+        let timed = self.timed();
+        let streamed = match (&timed, self.fed()) {
+            (Some(timed), Some(fed)) => fed.ring() + &timed.constants(),
+            (None, Some(fed)) => fed.ring() + &fed.rows(),
+            _ => String::new(),
+        };
+        let descriptors = descriptors + &streamed;
         format!(
             "{imports}
 {descriptors}\
@@ -59,7 +65,7 @@ impl Generator<'_> {
         pub const FLASH: usize = {flash};
         /// Multiply-accumulates of one inference.
         pub const MACS: u64 = {macs};
-        /// Number of inputs.
+{figures}        /// Number of inputs.
         pub const INPUTS: usize = {inputs};
         /// Number of outputs.
         pub const OUTPUTS: usize = {outputs};
@@ -84,9 +90,14 @@ impl Generator<'_> {
             ram = self.plan.arena_len,
             flash = self.flash(),
             macs = self.program.macs(),
+            figures = timed.as_ref().map_or(String::new(), |timed| timed.figures()),
             getters = self.getters(),
             invoke = self.invoke(),
-            wrappers = self.fed().map_or_else(|| self.wrappers(), |fed| fed.wrappers()),
+            wrappers = match self.fed() {
+                Some(_) if timed.is_some() => String::new(),
+                Some(fed) => fed.wrappers(),
+                None => self.wrappers(),
+            },
         )
     }
 
@@ -110,12 +121,19 @@ impl Generator<'_> {
             names.extend(["FAMILY", "Family"]);
         }
         match self.fed() {
-            Some(_) => names.extend(["Image", "Layout", "Rows", "TensorInfo", "row_mut"]),
+            Some(_) => names.extend(["Image", "Layout", "TensorInfo", "row_mut"]),
             None if self.inputs.is_empty() => {}
             None => names.extend(["array_mut", "bytes_mut", "TensorInfo"]),
         }
         if !self.outputs.is_empty() {
             names.extend(["array", "bytes", "TensorInfo"]);
+        }
+        match self.plan.placement.shape.time.as_ref() {
+            Some(time) => {
+                names.extend(["Clock", "array", "array_mut"]);
+                names.extend(time.windows.iter().any(|h| h.height > 1).then_some("move_rows"));
+            }
+            None => names.extend(self.fed().map(|_| "Rows")),
         }
         if !self.blob.bytes.is_empty() {
             names.insert("Aligned");
@@ -191,7 +209,11 @@ impl Generator<'_> {
 ",
                 signature(port.port),
                 method(Side::Output, &self.outputs, port),
-                call = if fed { "run_rows" } else { "invoke" },
+                call = match (fed, self.plan.placement.shape.time.is_some()) {
+                    (_, true) => "step",
+                    (true, _) => "run_rows",
+                    _ => "invoke",
+                },
                 until = if fed { "its next call" } else { "an input is written" }
             );
         }
@@ -230,6 +252,9 @@ impl Generator<'_> {
     }
 
     fn invoke(&self) -> String {
+        if let Some(timed) = self.timed() {
+            return timed.methods();
+        }
         let body = match self.program.steps.is_empty() {
             true => String::new(),
             false => format!("            let mem: &mut [Block] = &mut self.arena;\n{}", self.calls(12)),

@@ -44,16 +44,44 @@ impl Generator<'_> {
 }
 
 impl Fed<'_> {
-    fn ty(&self) -> &'static str {
+    pub(super) fn ty(&self) -> &'static str {
         rust_type(self.port.port.ty.elem)
     }
 
-    /// Where rows go, and when they come.
-    pub(super) fn constants(&self) -> String {
+    /// Values of a row.
+    pub(super) fn values(&self) -> usize {
+        self.form.row()
+    }
+
+    /// Which values of the whole input a row has, on a line of its own in the documentation of a method.
+    pub(super) fn order(&self) -> String {
+        let (form, n) = (self.form, self.form.row());
+        match form.channels {
+            1 => format!("values `y * {n}` to `y * {n} + {}` of the whole input", n - 1),
+            c => format!(
+                "{c} strips of {} columns, one for each channel, which begin at value `(channel * {} + y) * {}` of the whole \
+                 input",
+                form.width, form.height, form.width
+            ),
+        }
+    }
+
+    /// Turns a real number `from` into the input's type; turns the output into real numbers; how many there are of them.
+    pub(super) fn real(&self) -> Option<(String, String, usize)> {
+        let output = self.output?;
+        let value = match real(self.port)? {
+            Real::F32 => "*from".to_owned(),
+            Real::Integer(elem) => format!("INPUT.quantize_{elem}(*from)"),
+        };
+        Some((value, real(output)?.output(output.len), output.len))
+    }
+
+    /// Where rows go.
+    pub(super) fn ring(&self) -> String {
         let (form, size) = (self.form, self.port.port.ty.elem.size());
         let image = Image {
             offset: self.port.offset / size,
-            height: form.height,
+            height: form.passing,
             width: form.row(),
             channels: 1,
             layout: Layout { row: form.row(), col: 1, chan: form.row() },
@@ -62,7 +90,15 @@ impl Fed<'_> {
         format!(
             "    /// The rows of the input that memory holds.
     static INPUT_RING: Image = {image:?};
-    /// Those that come in each tick.
+
+"
+        )
+    }
+
+    /// When rows come.
+    pub(super) fn rows(&self) -> String {
+        format!(
+            "    /// The rows of the input that come in each tick.
     static INPUT_ROWS: Rows = {:?};
 
 ",
@@ -72,15 +108,7 @@ impl Fed<'_> {
 
     /// The method that computes.
     pub(super) fn run_rows(&self, body: &str) -> String {
-        let (form, n) = (self.form, self.form.row());
-        let order = match form.channels {
-            1 => format!("values `y * {n}` to `y * {n} + {}` of the whole input", n - 1),
-            c => format!(
-                "{c} strips of {} columns, one for each channel: those that begin at value `(channel * {} + y) * {}` of \
-                 the whole input",
-                form.width, form.height, form.width
-            ),
-        };
+        let (form, n, order) = (self.form, self.form.row(), self.order());
         format!(
             "        /// Computes the outputs while the input comes, of which {ring} of {height} rows lie in memory. `row(y, to)` is called
         /// once for each row `y`, from 0 to {last} in this order, and writes its {n} values to `to`:
@@ -98,6 +126,18 @@ impl Fed<'_> {
     /// A call of `run_rows` with rows of `input`, whose planes lie one behind the other. An element of the model takes `unit` of
     /// its elements; `from` and `value` turn those into elements of the model.
     fn rows_of_input(&self, unit: usize, from: &str, value: &str) -> String {
+        let body = self.row_of_input(16, unit, from, value);
+        format!("            self.run_rows(|y, to| {{\n{body}            }});\n")
+    }
+
+    /// Copies row `y` of the bytes `input` to `to`.
+    pub(super) fn row_of_bytes(&self, indent: usize) -> String {
+        let (ty, size) = (self.ty(), self.port.port.ty.elem.size());
+        let (from, value) = (format!("from.as_chunks::<{size}>().0"), format!("{ty}::from_le_bytes(*from)"));
+        self.row_of_input(indent, size, &from, &value)
+    }
+
+    fn row_of_input(&self, indent: usize, unit: usize, from: &str, value: &str) -> String {
         let (height, width) = (self.form.height, self.form.width);
         let copy = |at: &str, indent: usize| {
             format!(
@@ -110,32 +150,30 @@ impl Fed<'_> {
                 width * unit
             )
         };
-        let body = match self.form.channels {
-            1 => copy("y", 16),
+        match self.form.channels {
+            1 => copy("y", indent),
             _ => format!(
-                "                for (c, to) in to.chunks_exact_mut({width}).enumerate() {{
-{}                }}
+                "{0:indent$}for (c, to) in to.chunks_exact_mut({width}).enumerate() {{
+{1}{0:indent$}}}
 ",
-                copy(&format!("(c * {height} + y)"), 20)
+                "",
+                copy(&format!("(c * {height} + y)"), indent + 4)
             ),
-        };
-        format!("            self.run_rows(|y, to| {{\n{body}            }});\n")
+        }
     }
 
     /// `run_bytes`, `run` and `predict` on an input that lies elsewhere as a whole.
     pub(super) fn wrappers(&self) -> String {
-        let (ty, size) = (self.ty(), self.port.port.ty.elem.size());
-        let bytes = self.rows_of_input(
-            size,
-            &format!("from.as_chunks::<{size}>().0"),
-            &format!("{ty}::from_le_bytes(*from)"),
-        );
+        let ty = self.ty();
         let mut text = format!(
             "
         /// As `run_rows`, on the bytes of a whole input that lies elsewhere, for instance in flash.
         pub fn run_bytes(&mut self, input: &[u8]) {{
-{bytes}        }}
-"
+            self.run_rows(|y, to| {{
+{}            }});
+        }}
+",
+            self.row_of_bytes(16)
         );
         let Some(output) = self.output else { return text };
         let (len, m) = (self.port.len, output.len);
@@ -150,20 +188,15 @@ impl Fed<'_> {
             rust_type(output.port.ty.elem),
             self.rows_of_input(1, "from", "*from")
         );
-        let (Some(from), Some(to)) = (real(self.port), real(output)) else { return text };
-        let value = match from {
-            Real::F32 => "*from".to_owned(),
-            Real::Integer(elem) => format!("INPUT.quantize_{elem}(*from)"),
-        };
+        let Some((value, back, _)) = self.real() else { return text };
         let _ = write!(
             text,
             "
         /// As `run`, on real numbers.
         pub fn predict(&mut self, input: &[f32; {len}]) -> [f32; {m}] {{
-{}{}        }}
+{}{back}        }}
 ",
-            self.rows_of_input(1, "from", &value),
-            to.output(m)
+            self.rows_of_input(1, "from", &value)
         );
         text
     }

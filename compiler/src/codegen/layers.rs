@@ -55,10 +55,15 @@ fn items(layer: &Layer, step: usize, group: &str) -> Items {
 impl Generator<'_> {
     /// The kernel calls of `invoke`, one a line, those of a stream in a loop.
     pub(super) fn calls(&self, indent: usize) -> String {
+        self.calls_from(0, indent)
+    }
+
+    /// Those from step `first` on.
+    pub(super) fn calls_from(&self, first: usize, indent: usize) -> String {
         let mut text = String::new();
         let mark = self.options.after_step.as_ref().map(|statement| format!("{:indent$}{statement}\n", ""));
         let mark = mark.unwrap_or_default();
-        let mut index = 0;
+        let mut index = first;
         while index < self.program.steps.len() {
             let Some(stream) = self.plan.placement.shape.stream(index) else {
                 let rows = self.plan.placement.kernel(self.program, index).rows();
@@ -86,7 +91,7 @@ impl Generator<'_> {
     }
 
     /// A kernel call of `rows`, which gets the path of the step's rows.
-    fn call(&self, index: usize, rows: impl Fn(&str) -> String) -> String {
+    pub(super) fn call(&self, index: usize, rows: impl Fn(&str) -> String) -> String {
         let step = &self.program.steps[index];
         let Some(layer) = self.layers.iter().find(|l| l.steps.contains(&index)) else { return String::new() };
         let items = items(layer, index, &group(step));
@@ -105,6 +110,12 @@ impl Generator<'_> {
             if step.kernel.layer_type().is_some() { items.layer } else { items.params },
             rows(&format!("{}::{}", layer.id, items.rows))
         )
+    }
+
+    /// The path of the rows of a step in a stream.
+    pub(super) fn rows_path(&self, index: usize) -> String {
+        let Some(layer) = self.layers.iter().find(|l| l.steps.contains(&index)) else { return String::new() };
+        format!("{}::{}", layer.id, items(layer, index, &group(&self.program.steps[index])).rows)
     }
 
     /// The module of a layer.

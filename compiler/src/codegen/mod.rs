@@ -11,6 +11,7 @@ mod literal;
 mod names;
 mod overview;
 mod tables;
+mod time;
 
 pub use names::{shared_path, snake};
 pub use tables::LARGEST_DECIMAL;

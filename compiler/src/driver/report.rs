@@ -55,6 +55,8 @@ pub struct Report {
     pub flash: usize,
     /// Multiply-accumulates of one inference.
     pub macs: u64,
+    /// Multiply-accumulates from one output to the next and the frames between them, where frames come one by one.
+    pub stream: Option<(u64, usize)>,
     /// Calls that accumulate in int32, each proven not to overflow.
     pub proven_accumulators: usize,
     /// Calls that accumulate in int64, where 32 bits may not suffice.
@@ -100,6 +102,7 @@ impl Report {
             peak: plan.peak_step,
             flash: layers.iter().map(|l| l.tables).sum(),
             macs: program.macs(),
+            stream: plan.placement.shape.macs_per_hop(program),
             proven_accumulators: steps().filter(integer).count(),
             wide_accumulators: steps().filter(wide).count(),
             float_macs: steps().filter(float).map(Kernel::macs).sum(),
@@ -138,6 +141,8 @@ impl Report {
             ("peak", self.layers.get(self.peak).map_or(Json::Null, |l| (&l.name).into())),
             ("flash", self.flash.into()),
             ("macs", self.macs.into()),
+            ("macs_per_hop", self.stream.map_or(Json::Null, |s| s.0.into())),
+            ("hop", self.stream.map_or(Json::Null, |s| s.1.into())),
             ("float_macs", self.float_macs.into()),
             ("proven_accumulators", self.proven_accumulators.into()),
             ("wide_accumulators", self.wide_accumulators.into()),
@@ -210,6 +215,17 @@ impl fmt::Display for Report {
         )?;
         writeln!(f, "flash  {} bytes of tables", self.flash)?;
         writeln!(f, "MACs   {}", self.macs)?;
+        match self.stream {
+            Some((macs, 1)) => writeln!(f, "step   {macs} MACs for each frame, and an output")?,
+            Some((macs, hop)) => {
+                writeln!(
+                    f,
+                    "step   {} MACs for each frame on average, {macs} for an output every {hop} frames",
+                    macs / hop as u64
+                )?;
+            }
+            None => {}
+        }
         let sum = |f: &dyn Fn(&Removed) -> u64| self.removed.iter().map(f).sum::<u64>();
         if !self.removed.is_empty() {
             writeln!(

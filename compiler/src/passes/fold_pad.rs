@@ -162,7 +162,9 @@ fn widen(window: &mut WindowSpec, padded: &Padded) -> Option<()> {
             window.padding.auto = AutoPad::NotSet;
             window.padding.pads = vec![];
         }
-        AutoPad::SameUpper | AutoPad::SameLower => return None,
+        AutoPad::SameUpper | AutoPad::SameLower | AutoPad::SameUpperColumns | AutoPad::SameLowerColumns => {
+            return None;
+        }
     }
     let own = &mut window.padding.pads;
     if own.is_empty() {

@@ -63,7 +63,7 @@ pub(super) fn shapes(program: &Program, fed: Option<BufferId>, most: f64) -> Vec
 
 /// All segments in one shape.
 fn joined<'a>(program: &Program, segments: impl Iterator<Item = &'a Segment>) -> Shape {
-    let mut shape = Shape { forms: vec![None; program.buffers.len()], streams: vec![] };
+    let mut shape = Shape { forms: vec![None; program.buffers.len()], streams: vec![], time: None };
     for segment in segments {
         shape.streams.extend(segment.shape.streams.clone());
         // Who writes a buffer says how it lies.

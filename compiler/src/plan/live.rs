@@ -152,6 +152,9 @@ fn life(program: &Program, shape: &Shape) -> Vec<Life> {
         }
     }
     let end = program.steps.len() + 1;
+    for &buffer in shape.time.iter().flat_map(|time| &time.kept) {
+        touch(buffer, 0, end);
+    }
     for port in &program.outputs {
         touch(port.buffer, end, end);
     }

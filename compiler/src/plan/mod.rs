@@ -12,11 +12,13 @@ mod place;
 mod stream;
 mod svg;
 mod text;
+mod time;
 mod verify;
 
 pub use fed::plan_by_rows;
 pub use live::{Life, Overlay};
 pub use order::{Order, order, reordered};
+pub use time::{Axis, plan_over_time};
 pub use verify::verify;
 
 use crate::kernels::Kernel;

@@ -69,7 +69,7 @@ impl<'a> Streams<'a> {
                 forms[buffer.0] = Some(Form { ring: self.ring(&stream, buffer)?, ..form });
             }
         }
-        Some(Shape { forms, streams: vec![stream] })
+        Some(Shape { forms, streams: vec![stream], time: None })
     }
 
     /// Buffers that are there before the steps, and those that are there behind them, which may lie row by row.
@@ -174,7 +174,7 @@ impl<'a> Streams<'a> {
 }
 
 /// Images in memory that a step reads.
-fn operands(step: &Step) -> Vec<(BufferId, Image)> {
+pub(super) fn operands(step: &Step) -> Vec<(BufferId, Image)> {
     step.reads.iter().zip(step.kernel.reads()).filter_map(|(b, image)| Some(((*b)?, image))).collect()
 }
 
@@ -185,7 +185,7 @@ pub(super) fn first_read(kernel: &Kernel, row: usize) -> Option<usize> {
 }
 
 /// The rows of a step behind the rows of its input.
-fn behind(from: &Rows, window: &Window, height: usize) -> Rows {
+pub(super) fn behind(from: &Rows, window: &Window, height: usize) -> Rows {
     let reach = (window.height.saturating_sub(1) * window.dilation_h + 1) as isize;
     let (pad, stride) = (window.pad_top as isize, window.stride_h as isize);
     let rows = Rows {
@@ -199,7 +199,7 @@ fn behind(from: &Rows, window: &Window, height: usize) -> Rows {
     Rows { lead: rows.lead.div_euclid(shared), step: rows.step / shared, every: rows.every / shared, height }
 }
 
-fn gcd(a: isize, b: isize) -> isize {
+pub(super) fn gcd(a: isize, b: isize) -> isize {
     if b == 0 { a.max(1) } else { gcd(b, a % b) }
 }
 
@@ -211,7 +211,7 @@ fn ticks(rows: &Rows) -> usize {
 }
 
 /// The row form of a buffer in which every image is of whole planes of the same extent, or every one of whole rows.
-fn form(program: &Program, buffer: BufferId, port: bool) -> Option<Form> {
+pub(super) fn form(program: &Program, buffer: BufferId, port: bool) -> Option<Form> {
     let len = program.buffers[buffer.0].len;
     let mut images = vec![];
     for step in &program.steps {
@@ -233,12 +233,26 @@ fn form(program: &Program, buffer: BufferId, port: bool) -> Option<Form> {
             && i.offset.is_multiple_of(plane)
     };
     if len.is_multiple_of(plane) && images.iter().all(same) && images.iter().all(planar) {
-        return Some(Form { height, width, channels: len / plane, ring: height, interleaved: false });
+        return Some(Form {
+            height,
+            width,
+            channels: len / plane,
+            ring: height,
+            interleaved: false,
+            passing: height,
+        });
     }
     let whole_row = |i: &Image| {
         let last = i.width.saturating_sub(1) * i.layout.col + i.channels.saturating_sub(1) * i.layout.chan;
         (i.height, i.ring, i.layout.row) == (height, height, row) && i.offset + last < row
     };
     let by_rows = height > 1 && len.is_multiple_of(height) && images.iter().all(whole_row);
-    by_rows.then_some(Form { height, width: row, channels: 1, ring: height, interleaved: true })
+    by_rows.then_some(Form {
+        height,
+        width: row,
+        channels: 1,
+        ring: height,
+        interleaved: true,
+        passing: height,
+    })
 }

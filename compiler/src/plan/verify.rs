@@ -8,6 +8,8 @@ use kiln_runtime_core::Image;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+mod over_time;
+
 const NOBODY: u64 = u64::MAX;
 
 struct Arena<'a> {
@@ -17,6 +19,8 @@ struct Arena<'a> {
     /// The last event that reads each byte.
     read: Vec<u32>,
     event: u32,
+    /// Frames that came before the number of frames began again.
+    before: usize,
 }
 
 /// Checks that the program computes in this placement what it computes without reuse.
@@ -26,7 +30,10 @@ struct Arena<'a> {
 pub fn verify(program: &Program, plan: &Plan) -> Result<(), String> {
     let placement = &plan.placement;
     let (owner, read) = (vec![NOBODY; placement.arena], vec![0; placement.arena]);
-    let mut arena = Arena { program, placement, owner, read, event: 0 };
+    let mut arena = Arena { program, placement, owner, read, event: 0, before: 0 };
+    if let Some(time) = &placement.shape.time {
+        return over_time::verify(&mut arena, time);
+    }
     for port in program.inputs.iter().filter(|port| placement.shape.feed(port.buffer).is_none()) {
         let at = placement.buffers[port.buffer.0];
         let size = program.buffers[port.buffer.0].size();
@@ -134,9 +141,21 @@ impl Arena<'_> {
         for y in feed.rows.at(tick) {
             let at = at + y % form.ring * len;
             let bytes = self.owner.get_mut(at..at + len).ok_or_else(|| outside("input"))?;
-            bytes.fill(tag(feed.buffer, Some(y)));
+            bytes.fill(tag(feed.buffer, Some(y + self.before)));
         }
         Ok(())
+    }
+
+    /// What a byte of a row is known by to a step.
+    fn tag_of(&self, index: usize, buffer: BufferId, y: usize) -> u64 {
+        let shape = &self.placement.shape;
+        let Some((time, stream)) = shape.time.as_ref().zip(shape.stream(index)) else {
+            return tag(buffer, shape.form(buffer).is_some().then_some(y));
+        };
+        // Rows have the numbers of all frames that ever came, not those that begin again.
+        let rows =
+            time.history(buffer).map(|h| &h.rows).or_else(|| over_time::rows(self.program, stream, buffer));
+        tag(buffer, Some(y + rows.map_or(0, |rows| self.before / rows.every.max(1) as usize)))
     }
 
     fn check(&self, index: usize, kernel: &Kernel) -> Result<(), String> {
@@ -174,9 +193,8 @@ impl Arena<'_> {
         let (image, size) = (kernel.reads()[operand], kernel.read_elems()[operand].size());
         let Some(buffer) = self.program.steps[index].reads[operand] else { return Ok(()) };
         let name = &self.program.buffers[buffer.0].name;
-        let formed = self.placement.shape.form(buffer).is_some();
         for y in rows {
-            let expected = tag(buffer, formed.then_some(y));
+            let expected = self.tag_of(index, buffer, y);
             row(&image, size, y, &mut |byte| {
                 let owner = self.owner.get(byte).ok_or_else(|| outside(name))?;
                 self.read[byte] = self.event;
@@ -196,14 +214,14 @@ impl Arena<'_> {
         for ((image, buffer), elem) in kernel.writes().iter().zip(&step.writes).zip(kernel.write_elems()) {
             let inner = step.reads.contains(&Some(*buffer));
             let name = &self.program.buffers[buffer.0].name;
-            let formed = self.placement.shape.form(*buffer).is_some();
             for y in rows.clone() {
+                let tag = self.tag_of(index, *buffer, y);
                 row(image, elem.size(), y, &mut |byte| {
                     let owner = self.owner.get_mut(byte).ok_or_else(|| outside(name))?;
                     if self.read[byte] == self.event && !over && !inner {
                         return Err(format!("`{name}` is written over an input at byte {byte}"));
                     }
-                    *owner = tag(*buffer, formed.then_some(y));
+                    *owner = tag;
                     Ok(())
                 })?;
             }

@@ -1,11 +1,10 @@
 //! Runs a program on the host with the runtime's own kernels.
 
-use super::{Feed, Port, Program, Shape, Step};
+use super::{Feed, Port, Program, Shape, Step, Time};
 use crate::diag::Diagnostic;
 use crate::kernels::{ConstData, Kernel};
 use crate::tensor::Tensor;
-use kiln_runtime_core::{Block, view, view_mut};
-use std::ops::Range;
+use kiln_runtime_core::{Block, move_rows, view, view_mut};
 
 /// Byte offsets in one arena.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +83,8 @@ pub struct Executor<'a> {
     /// The calls, with absolute offsets and their tables.
     calls: Vec<(Kernel, Vec<&'a ConstData>)>,
     mem: Vec<Block>,
+    /// Number of the next frame, where frames come one by one.
+    tick: usize,
 }
 
 impl<'a> Executor<'a> {
@@ -95,6 +96,7 @@ impl<'a> Executor<'a> {
             placement,
             calls: program.steps.iter().enumerate().map(call).collect(),
             mem: vec![Block::ZERO; placement.arena.div_ceil(16)],
+            tick: 0,
         }
     }
 
@@ -108,6 +110,14 @@ impl<'a> Executor<'a> {
         observe: &mut dyn FnMut(&Step, &[Block]),
     ) -> Result<Vec<Tensor>, Diagnostic> {
         check_inputs(self.program, inputs)?;
+        if let Some(time) = &self.placement.shape.time {
+            self.tick = 0;
+            for y in 0..time.clock.window {
+                self.frame(time, y, inputs);
+            }
+            self.program.steps.iter().for_each(|step| observe(step, &self.mem));
+            return self.outputs();
+        }
         for (port, tensor) in self.program.inputs.iter().zip(inputs) {
             if self.placement.shape.feed(port.buffer).is_some() {
                 continue;
@@ -122,7 +132,7 @@ impl<'a> Executor<'a> {
                 Some(stream) => {
                     for (tick, step) in stream.calls() {
                         if let Some(feed) = stream.feed.as_ref().filter(|_| step == stream.first) {
-                            self.feed(feed, feed.rows.at(tick), inputs);
+                            self.feed(feed, feed.rows.at(tick).map(|y| (y, y)), inputs);
                         }
                         let (kernel, tables) = &self.calls[step];
                         kernel.run(&mut self.mem, tables, stream.rows_at(step, tick));
@@ -137,6 +147,47 @@ impl<'a> Executor<'a> {
             index = steps.end;
             self.program.steps[steps].iter().for_each(|step| observe(step, &self.mem));
         }
+        self.outputs()
+    }
+
+    /// Takes row `y` of the input as the next frame of a model over time, as its `step` does; gives the outputs when they are due,
+    /// nothing for other models.
+    ///
+    /// # Errors
+    /// As [`Executor::run`].
+    pub fn push(&mut self, inputs: &[Tensor], y: usize) -> Result<Option<Vec<Tensor>>, Diagnostic> {
+        check_inputs(self.program, inputs)?;
+        let Some(time) = &self.placement.shape.time else { return Ok(None) };
+        self.frame(time, y, inputs).then(|| self.outputs()).transpose()
+    }
+
+    /// One frame; says whether an output is due.
+    fn frame(&mut self, time: &Time, y: usize, inputs: &[Tensor]) -> bool {
+        let tick = self.tick;
+        self.tick = time.clock.next(tick);
+        let Some(stream) = self.placement.shape.streams.first() else { return false };
+        if let Some(feed) = &stream.feed {
+            self.feed(feed, [(y, tick)].into_iter(), inputs);
+        }
+        for step in stream.steps() {
+            let rows = stream.rows_at(step, tick);
+            let moved = time.moved_by(self.program, step).filter(|_| !rows.is_empty());
+            for history in moved {
+                let buffer = &self.program.buffers[history.buffer.0];
+                let at = self.placement.buffers[history.buffer.0];
+                move_rows(&mut self.mem, at, buffer.size(), history.by * buffer.elem.size());
+            }
+            let (kernel, tables) = &self.calls[step];
+            kernel.run(&mut self.mem, tables, rows);
+        }
+        let due = time.clock.is_due(tick);
+        if due {
+            (stream.steps().end..self.calls.len()).for_each(|step| self.step(step));
+        }
+        due
+    }
+
+    fn outputs(&self) -> Result<Vec<Tensor>, Diagnostic> {
         let bytes = view::<u8>(&self.mem);
         let output = |port: &Port| {
             let at = self.placement.buffers[port.buffer.0];
@@ -146,17 +197,17 @@ impl<'a> Executor<'a> {
         self.program.outputs.iter().map(output).collect()
     }
 
-    /// Copies rows of an input into their ring.
-    fn feed(&mut self, feed: &Feed, rows: Range<usize>, inputs: &[Tensor]) {
+    /// Copies rows of an input into their ring, each as the row with the number beside it.
+    fn feed(&mut self, feed: &Feed, rows: impl Iterator<Item = (usize, usize)>, inputs: &[Tensor]) {
         let ports = self.program.inputs.iter().zip(inputs);
         let found = ports.into_iter().find(|(port, _)| port.buffer == feed.buffer);
         let (Some((_, tensor)), Some(form)) = (found, self.placement.shape.form(feed.buffer)) else { return };
         let size = self.program.buffers[feed.buffer.0].elem.size();
         let (at, width) = (self.placement.buffers[feed.buffer.0], form.width * size);
-        for y in rows {
+        for (y, number) in rows {
             for channel in 0..form.channels {
                 let from = (channel * form.height + y) * width;
-                let to = at + (y % form.ring * form.channels + channel) * width;
+                let to = at + (number % form.ring * form.channels + channel) * width;
                 view_mut::<u8>(&mut self.mem)[to..to + width]
                     .copy_from_slice(&tensor.bytes()[from..from + width]);
             }

@@ -5,12 +5,14 @@ mod flat;
 mod interpret;
 mod shape;
 mod text;
+mod time;
 mod verify;
 mod view;
 
 pub use flat::share_shapes;
 pub use interpret::{Executor, Placement, run, run_placed};
 pub use shape::{Feed, Form, Shape, Stream};
+pub use time::{History, Time};
 pub use verify::verify;
 pub use view::{View, image, merge_axes};
 

@@ -5,7 +5,7 @@
 //! found at compile time; what runs is one loop over ticks around the same kernel calls. A buffer that only a stream uses is a
 //! ring: row `y` takes the place of row `y - ring`.
 
-use super::{BufferId, Program};
+use super::{BufferId, Program, Time};
 use crate::kernels::Kernel;
 use kiln_runtime_core::{Image, Layout, Rows};
 
@@ -23,6 +23,8 @@ pub struct Form {
     pub ring: usize,
     /// Whether rows follow each other in the program already, channels inside of pixels.
     pub interleaved: bool,
+    /// Rows that go through it: all of them, or, where frames come without end, those until numbers begin again.
+    pub passing: usize,
 }
 
 impl Form {
@@ -34,13 +36,14 @@ impl Form {
     /// An image of whole planes, which begins at one of them, or one of whole rows, in this form.
     fn image(&self, image: &Image) -> Image {
         if self.interleaved {
-            return Image { ring: self.ring, ..*image };
+            return Image { ring: self.ring, height: self.passing, ..*image };
         }
         let plane = (self.height * self.width).max(1);
         Image {
             offset: image.offset / plane * self.width,
             layout: Layout { row: self.row(), col: 1, chan: self.width },
             ring: self.ring,
+            height: self.passing,
             ..*image
         }
     }
@@ -97,6 +100,8 @@ pub struct Shape {
     pub forms: Vec<Option<Form>>,
     /// Groups of steps.
     pub streams: Vec<Stream>,
+    /// Where frames come without end: what the stream, there is one then, keeps between them.
+    pub time: Option<Time>,
 }
 
 impl Shape {
@@ -141,6 +146,17 @@ impl Shape {
         {
             if let Some(form) = self.form(buffer) {
                 *image = form.image(image);
+            }
+        }
+        if let Some((time, rows)) = self.time.as_ref().zip(self.stream(index).and_then(|s| s.rows_of(index)))
+        {
+            // The same for every row.
+            let tables = kernel.places().reads.into_iter().zip(&step.reads).filter(|(_, b)| b.is_none());
+            tables.for_each(|(image, _)| image.height = rows.height);
+            for (image, buffer) in kernel.places().writes.into_iter().zip(&step.writes) {
+                if let Some(history) = time.history(*buffer) {
+                    *image = history.last(image);
+                }
             }
         }
         kernel

@@ -34,7 +34,7 @@ pub use pool::{Pool, kept_shape, pool_images, reduce};
 pub use quantization::{Scales, check_scales, quantization_axis};
 pub use rescale::rescale;
 pub use unary::{lookup_table, unary};
-pub use window::{AutoPad, Padding, Resolved, WindowSpec};
+pub use window::{AutoPad, Padding, Resolved, WindowSpec, drop_row_padding};
 
 use channels::Channels;
 

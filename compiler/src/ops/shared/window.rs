@@ -1,7 +1,7 @@
 //! Kernel, stride, dilation and padding of Conv and the pooling operators.
 
 use crate::diag::Diagnostic;
-use crate::onnx::{Attribute, Attributes};
+use crate::onnx::{Attribute, Attributes, Model};
 use crate::ops::Export;
 use kiln_runtime_core::Window;
 
@@ -16,7 +16,29 @@ pub enum AutoPad {
     SameLower,
     /// No padding.
     Valid,
+    /// [`AutoPad::SameUpper`] of all axes but the first spatial one, which has no padding; files do not say so.
+    SameUpperColumns,
+    /// [`AutoPad::SameLower`], likewise.
+    SameLowerColumns,
 }
+
+/// Leaves the padding of rows, the first spatial axis, out of all convolutions and pooling of a file.
+pub fn drop_row_padding(model: &mut Model) {
+    for node in &mut model.graph.nodes {
+        if let Some(Attribute::Ints(pads)) = node.attributes.0.get_mut("pads") {
+            let axes = pads.len() / 2;
+            pads.iter_mut().step_by(axes.max(1)).for_each(|pad| *pad = 0);
+        }
+        if let Some(Attribute::String(auto)) = node.attributes.0.get_mut("auto_pad")
+            && auto.starts_with("SAME_")
+        {
+            auto.push_str(COLUMNS);
+        }
+    }
+}
+
+/// What [`drop_row_padding`] adds to the names of `auto_pad`.
+const COLUMNS: &str = "_COLUMNS";
 
 /// The window of one spatial operator as ONNX states it; empty lists stand for ONNX's defaults.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,8 +88,8 @@ impl WindowSpec {
         let export = export.ints("dilations", &self.dilations);
         let auto = match self.padding.auto {
             AutoPad::NotSet => return export.ints("pads", &self.padding.pads),
-            AutoPad::SameUpper => "SAME_UPPER",
-            AutoPad::SameLower => "SAME_LOWER",
+            AutoPad::SameUpper | AutoPad::SameUpperColumns => "SAME_UPPER",
+            AutoPad::SameLower | AutoPad::SameLowerColumns => "SAME_LOWER",
             AutoPad::Valid => "VALID",
         };
         export.attribute("auto_pad", Attribute::String(auto.to_string()))
@@ -91,6 +113,8 @@ impl WindowSpec {
             Some("SAME_UPPER") => AutoPad::SameUpper,
             Some("SAME_LOWER") => AutoPad::SameLower,
             Some("VALID") => AutoPad::Valid,
+            Some("SAME_UPPER_COLUMNS") => AutoPad::SameUpperColumns,
+            Some("SAME_LOWER_COLUMNS") => AutoPad::SameLowerColumns,
             Some(other) => return Err(Diagnostic::new("E0206", format!("`auto_pad` is `{other}`"))),
         };
         Ok(WindowSpec {
@@ -127,8 +151,12 @@ impl WindowSpec {
             Resolved { kernel, strides, dilations, pad_start: vec![], pad_end: vec![], output: vec![] };
         for (axis, &extent) in input.iter().enumerate() {
             let given = (pads[axis], pads[axis + n]);
+            let auto = match self.padding.auto {
+                AutoPad::SameUpperColumns | AutoPad::SameLowerColumns if axis == 0 => AutoPad::Valid,
+                auto => auto,
+            };
             let (start, end, output) =
-                self.axis(extent, given, (r.kernel[axis], r.strides[axis], r.dilations[axis]))?;
+                self.axis(extent, auto, given, (r.kernel[axis], r.strides[axis], r.dilations[axis]))?;
             r.pad_start.push(start);
             r.pad_end.push(end);
             r.output.push(output);
@@ -140,18 +168,19 @@ impl WindowSpec {
     fn axis(
         &self,
         input: usize,
+        auto: AutoPad,
         given: (usize, usize),
         (kernel, stride, dilation): (usize, usize, usize),
     ) -> Result<(usize, usize, usize), Diagnostic> {
         let span = (kernel - 1) * dilation + 1;
-        let (start, end) = match self.padding.auto {
+        let (start, end) = match auto {
             AutoPad::NotSet => given,
             AutoPad::Valid => (0, 0),
-            AutoPad::SameUpper | AutoPad::SameLower => {
+            _ => {
                 let output = input.div_ceil(stride);
                 let total = ((output.max(1) - 1) * stride + span).saturating_sub(input);
                 let small = total / 2;
-                if self.padding.auto == AutoPad::SameUpper {
+                if matches!(auto, AutoPad::SameUpper | AutoPad::SameUpperColumns) {
                     (small, total - small)
                 } else {
                     (total - small, small)
