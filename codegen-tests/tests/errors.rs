@@ -3,6 +3,7 @@
 
 use codegen_tests::text;
 use kiln_compiler::driver::{self, Budget, Options};
+use kiln_compiler::plan::Axis;
 use kiln_runtime_core::Family;
 use onnx_protobuf::{Message, StringStringEntryProto, tensor_proto::DataLocation};
 
@@ -51,14 +52,35 @@ fn files_that_are_no_models() {
     snapshot("file_truncated", diagnose(&bytes[..bytes.len() - 3]));
 }
 
+fn refused(name: &str, graph: &str, options: &Options) {
+    let bytes = text::encode(&format!(r#"<ir_version: 8, opset_import: ["" : 13]> {graph}"#));
+    let result = driver::compile(&bytes, &mut |_, _, _| Err("none".into()), options);
+    snapshot(name, result.map_or_else(|e| e.to_string(), |_| "it compiled".to_string()));
+}
+
+#[test]
+fn models_that_cannot_be_streamed_over_time() {
+    let over = |axis| Options { stream: Some(axis), ..Options::default() };
+    let dense =
+        "g (float[1,16] x) => (float[1,2] y) <float[16,2] w = random(1)> { [dense/MatMul] y = MatMul(x, w) }";
+    refused("time_dense", dense, &over(Axis::Time));
+    let two = "g (float[1,1,4,4] a, float[1,1,4,4] b) => (float[1,1,4,4] y) { y = Add(a, b) }";
+    refused("time_two_inputs", two, &over(Axis::Time));
+    let conv = |pads: &str| {
+        format!(
+            "g (float[1,2,8,4] x) => (float[1,2,6,4] y) <float[2,2,3,1] w = random(1), float[2,2,2,1] v = random(2)> {{
+            [first/Conv] a = Conv(x, w) [second/Conv] y = Conv<pads = [{pads}]>(a, v) }}"
+        )
+    };
+    refused("time_other_axis", &conv("1, 0, 0, 0"), &over(Axis::Index(3)));
+    refused("time_padded_before", &conv("1, 0, 0, 0"), &over(Axis::Index(2)));
+    refused("time_padded_behind", &conv("0, 0, 1, 0"), &over(Axis::Time));
+}
+
 #[test]
 fn inputs_that_cannot_come_by_rows() {
-    let refused = |name: &str, graph: &str| {
-        let bytes = text::encode(&format!(r#"<ir_version: 8, opset_import: ["" : 13]> {graph}"#));
-        let options = Options { stream_input: true, ..Options::default() };
-        let result = driver::compile(&bytes, &mut |_, _, _| Err("none".into()), &options);
-        snapshot(name, result.map_or_else(|e| e.to_string(), |_| "it compiled".to_string()));
-    };
+    let by_rows = Options { stream_input: true, ..Options::default() };
+    let refused = |name: &str, graph: &str| refused(name, graph, &by_rows);
     refused(
         "rows_two_inputs",
         "g (float[1,1,4,4] a, float[1,1,4,4] b) => (float[1,1,4,4] y) { y = Add(a, b) }",

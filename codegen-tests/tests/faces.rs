@@ -100,6 +100,11 @@ fn the_macro_says_what_is_wrong_where_it_stands() {
         ("include_model!(\"no.onnx\")", "error[E0101]"),
         ("include_model!(\"odd.onnx\", rom = 1)", "unknown option `rom`"),
         ("include_model!(\"dense.onnx\", stream_input = true)", "error[E0715]"),
+        ("include_model!(\"dense.onnx\", stream = \"time\")", "error[E0716]"),
+        (
+            "include_model!(\"dense.onnx\", stream = \"space\")",
+            "`space` is neither `time` nor the number of an axis",
+        ),
         ("include_model!(\"fits.onnx\", ram = \"16K\", flash = 64)", "error[E0721]: the model needs"),
         ("include_model!(\"fits.onnx\", ram = \"16Q\")", "`16Q` is no number of bytes"),
         ("include_model!(5)", "expected"),
@@ -147,6 +152,44 @@ fn the_macro_and_the_build_script_take_an_input_by_rows() {
     }
     for folder in [r#macro.path(), script.path()] {
         assert_eq!(succeeds(cargo(folder, &["run", "--quiet"])), "true 8\n");
+    }
+}
+
+#[test]
+fn the_macro_and_the_build_script_stream_over_time() {
+    // The greatest sum of three frames in a row of a window of six; the file pads it in time by one frame on each side.
+    let model = text::encode(
+        r#"<ir_version: 8, opset_import: ["" : 13]>
+        g (float[1,1,6,2] x) => (float[1,1,1,1] y) <float[1,1,3,2] w = {1, 1, 1, 1, 1, 1}> {
+            c = Conv<pads = [1, 0, 1, 0]>(x, w) y = GlobalMaxPool(c) }"#,
+    );
+    let main = |include: &str, model: &str| {
+        format!(
+            "{include} fn main() {{
+                static MODEL: std::sync::Mutex<{model}> = std::sync::Mutex::new({model}::new());
+                let mut model = MODEL.lock().unwrap();
+                let frames = [[1.0, 0.0], [9.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0], [2.0, 0.0], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0]];
+                println!(\"{{:?}}\", frames.map(|frame| model.step(&frame).map(|output| output[0])));
+            }}"
+        )
+    };
+    let models = [("window.onnx", model)];
+    let include = r#"kiln_macros::include_model!(pub struct Window = "window.onnx", stream = "time", stream_pad = "drop");"#;
+    let r#macro = with_main("time", &main(include, "Window"), &models);
+    let script = copy("build-script", "time");
+    let text = main(r#"include!(concat!(env!("OUT_DIR"), "/window.rs"));"#, "window::Model");
+    let build = "fn main() {
+        kiln_compiler::Compiler::new(\"window.onnx\").stream(2).stream_pad_drop().compile_or_exit();
+    }";
+    for (file, contents) in
+        [("build.rs", build.as_bytes()), ("src/main.rs", text.as_bytes()), ("window.onnx", &models[0].1)]
+    {
+        std::fs::write(script.path().join(file), contents).expect("a file");
+    }
+    // The greatest sum of three frames in a row, of the last six.
+    let expected = "[None, None, None, None, None, Some(11.0), Some(11.0), Some(3.0), Some(3.0)]\n";
+    for folder in [r#macro.path(), script.path()] {
+        assert_eq!(succeeds(cargo(folder, &["run", "--quiet"])), expected);
     }
 }
 

@@ -3,6 +3,7 @@
 
 use codegen_tests::text;
 use kiln_compiler::driver::{self, Options};
+use kiln_compiler::plan::Axis;
 
 #[test]
 fn models_at_every_stage() {
@@ -33,15 +34,33 @@ fn models_at_every_stage() {
     assert!(seen >= 7);
 }
 
-#[test]
-fn a_model_whose_input_comes_by_rows() {
-    let model = include_str!("models/conv_relu_pool_dense.onnx.txt");
-    let options = Options { name: Some("rows".to_string()), stream_input: true, ..Options::default() };
+fn streamed(name: &str, model: &str, options: Options) {
+    let options = Options { name: Some(name.to_string()), ..options };
     let artifact =
         driver::compile(&text::encode(model), &mut |_, _, _| Err("no external data".into()), &options);
     let artifact = artifact.unwrap_or_else(|e| panic!("{e}"));
     insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true, snapshot_path => "models" }, {
-        insta::assert_snapshot!("rows.4-plan", artifact.plan.to_string());
-        insta::assert_snapshot!("rows.5-text", artifact.text);
+        insta::assert_snapshot!(format!("{name}.4-plan"), artifact.plan.to_string());
+        insta::assert_snapshot!(format!("{name}.5-text"), artifact.text);
     });
+}
+
+#[test]
+fn a_model_whose_input_comes_by_rows() {
+    let model = include_str!("models/conv_relu_pool_dense.onnx.txt");
+    streamed("rows", model, Options { stream_input: true, ..Options::default() });
+}
+
+/// Strides in time, and a dense layer over the whole window.
+#[test]
+fn a_model_that_is_streamed_over_time() {
+    let model = r#"<ir_version: 8, opset_import: ["" : 13]>
+        window (float[1,2,9] x) => (float[1,2] y)
+        <float[3,2,3] w = random(1), float[2,3,2] v = random(2), float[6,2] d = random(3)> {
+            [conv1] a = Conv<strides = [2]>(x, w)
+            [conv2] b = Conv(a, v)
+            [flat] f = Flatten(b)
+            [dense] y = Gemm(f, d)
+        }"#;
+    streamed("time", model, Options { stream: Some(Axis::Time), ..Options::default() });
 }

@@ -3,6 +3,7 @@
 use super::{Plan, PlannedStep};
 use crate::json::Json;
 use crate::program::{BufferId, Form};
+use kiln_runtime_core::Clock;
 use std::fmt;
 
 impl fmt::Display for Plan {
@@ -39,6 +40,16 @@ impl fmt::Display for Plan {
             match &stream.feed {
                 Some(feed) => writeln!(f, ", fed with rows of b{}", feed.buffer.0)?,
                 None => writeln!(f)?,
+            }
+        }
+        if let Some(time) = &self.placement.shape.time {
+            let Clock { window, hop, period } = time.clock;
+            writeln!(
+                f,
+                "a tick is a frame: windows of {window}, an output every {hop}, numbers begin again after {period}"
+            )?;
+            for history in &time.windows {
+                writeln!(f, "b{} holds the last {} rows", history.buffer.0, history.height)?;
             }
         }
         self.steps.iter().enumerate().try_for_each(|(i, step)| self.step(f, i, step))
@@ -89,6 +100,10 @@ impl Plan {
                 ("fed", stream.feed.as_ref().map_or(Json::Null, |feed| feed.buffer.0.into())),
             ])
         });
+        let clock = self.placement.shape.time.as_ref().map(|time| time.clock);
+        let clock = clock.map_or(Json::Null, |Clock { window, hop, period }| {
+            Json::Object(vec![("window", window.into()), ("hop", hop.into()), ("period", period.into())])
+        });
         Json::Object(vec![
             ("name", (&self.name).into()),
             ("arena", self.arena_len.into()),
@@ -100,6 +115,7 @@ impl Plan {
             ("buffers", buffers.collect()),
             ("steps", steps.collect()),
             ("streams", streams.collect()),
+            ("clock", clock),
         ])
     }
 

@@ -174,7 +174,8 @@ impl Head {
                 return Ok(None);
             }
             if window.pad_top > 0 || valid.is_none_or(|valid| valid < output.height) {
-                return Err(padded(step, window.pad_top));
+                let read = output.height.saturating_sub(1) * window.stride_h + reach;
+                return Err(padded(step, window.pad_top, read.saturating_sub(image.height + window.pad_top)));
             }
             let next = behind(from, &window, UNENDING);
             rows = match rows {
@@ -287,10 +288,10 @@ fn whole(program: &Program, fed: BufferId) -> Diagnostic {
     }
 }
 
-fn padded(step: &Step, before: usize) -> Diagnostic {
+fn padded(step: &Step, before: usize, behind: usize) -> Diagnostic {
     Diagnostic::new("E0717", "a layer that is padded in time cannot be streamed")
         .at(&step.layer, &step.op)
-        .fact("rows of padding before the window", before)
+        .fact("rows of padding", format!("{before} before the window, {behind} behind it"))
         .fact("why", "padding follows the window, so that its first and last rows are others in every window")
         .help("`--stream-pad drop` (`stream_pad = \"drop\"`) leaves padding in time out: the window is that of the model without it, and its outputs are others; check the accuracy")
         .help("or train the model with valid convolutions over time")
