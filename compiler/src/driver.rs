@@ -109,7 +109,11 @@ pub fn compile(bytes: &[u8], external: External, options: &Options) -> Result<Ar
 fn unlimited(bytes: &[u8], external: External, options: &Options) -> Result<Artifact, Diagnostics> {
     let mut stages = vec![];
     let (graph, removed) = graph(bytes, external, options, &mut stages)?;
-    let mut program = select::select(lower::lower(&graph)?, options.kernels());
+    let lowered = lower::lower(&graph)?;
+    let mut program = match options.stream {
+        Some(_) => select::select_over_time(lowered, options.kernels()),
+        None => select::select(lowered, options.kernels()),
+    };
     program::share_shapes(&mut program);
     program::verify(&program)
         .map_err(|e| Diagnostic::new("E0903", format!("internal error after `select`: {e}")))?;

@@ -21,8 +21,8 @@ use std::fmt;
 
 /// Rings are rounded up to powers of two where numbers would begin again later than that.
 const LONG_PERIOD: usize = 4096;
-/// No numbers begin again later than that.
-const LONGEST_PERIOD: usize = 1 << 20;
+/// No numbers begin again later than that: kernels count rows in 16 bits.
+const LONGEST_PERIOD: usize = 1 << 15;
 
 /// Rows of a buffer before it is known when their numbers begin again.
 const UNENDING: usize = isize::MAX as usize;
@@ -221,7 +221,7 @@ impl Head {
         let exact = period(&|ring| ring) <= LONG_PERIOD;
         let size = |ring: usize| if exact { ring } else { ring.next_power_of_two() };
         let period = period(&size);
-        if period > LONGEST_PERIOD {
+        if period + window >= 2 * LONGEST_PERIOD || period > LONGEST_PERIOD {
             return Err(Diagnostic::new("E0716", "the strides of the layers do not fit together over time")
                 .fact("frames until they do", period)
                 .help("use strides in time that divide each other"));

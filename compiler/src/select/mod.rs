@@ -16,13 +16,25 @@ use pack::Layer;
 use std::collections::BTreeMap;
 
 /// The program for a family.
-pub fn select(mut program: Program, family: Family) -> Program {
+pub fn select(program: Program, family: Family) -> Program {
+    selected(program, family, &|_, _| true)
+}
+
+/// The program for a family, of which frames come one by one: layers of several rows take forms that compute one of them.
+pub fn select_over_time(program: Program, family: Family) -> Program {
+    selected(program, family, &|plain, form| {
+        plain.rows() < 2 || plain.window().is_none() || form.window().is_some()
+    })
+}
+
+/// Takes forms in place of plain kernels that `may`.
+fn selected(mut program: Program, family: Family, may: &dyn Fn(&Kernel, &Kernel) -> bool) -> Program {
     match family {
         Family::Plain => return program,
-        Family::Dsp => exchange_layers(&mut program, &dsp::FORMS),
-        Family::Mve => exchange_layers(&mut program, &mve::FORMS),
-        Family::Scalar => exchange_layers(&mut program, &scalar::FORMS),
-        Family::Simd => simd::select(&mut program),
+        Family::Dsp => exchange_layers(&mut program, &dsp::FORMS, may),
+        Family::Mve => exchange_layers(&mut program, &mve::FORMS, may),
+        Family::Scalar => exchange_layers(&mut program, &scalar::FORMS, may),
+        Family::Simd => simd::select(&mut program, may),
     }
     drop_unused_tables(&mut program);
     program
@@ -42,7 +54,7 @@ struct Forms {
 }
 
 /// Exchanges every step that has a form which can compute it.
-fn exchange_layers(program: &mut Program, forms: &Forms) {
+fn exchange_layers(program: &mut Program, forms: &Forms, may: &dyn Fn(&Kernel, &Kernel) -> bool) {
     groups::split_groups(program);
     for i in 0..program.steps.len() {
         let step = &program.steps[i];
@@ -60,7 +72,7 @@ fn exchange_layers(program: &mut Program, forms: &Forms) {
                 Some(tables) => tables.iter().map(|(_, data)| data).collect(),
                 None => step.consts.iter().map(|c| &program.consts[c.0].data).collect(),
             };
-            kernel.check(&tables, usize::MAX).is_ok()
+            may(&step.kernel, kernel) && kernel.check(&tables, usize::MAX).is_ok()
         };
         if let Some((kernel, tables)) = candidates.into_iter().find(fits) {
             exchange(program, i, kernel, tables);

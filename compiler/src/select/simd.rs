@@ -14,10 +14,10 @@ use kiln_runtime_core::{
 const FORMS: Forms = Forms { conv, depthwise, dense };
 
 /// Exchanges every step that has a faster form, on interleaved activations.
-pub(super) fn select(program: &mut Program) {
+pub(super) fn select(program: &mut Program, may: &dyn Fn(&Kernel, &Kernel) -> bool) {
     let plain = program.clone();
     interleave(program);
-    exchange_layers(program, &FORMS);
+    exchange_layers(program, &FORMS, may);
     for step in &mut program.steps {
         if let Kernel::AddI8(p) = step.kernel {
             step.kernel = Kernel::AddI8Simd(p);
