@@ -135,6 +135,16 @@ impl<T: Activation> AveragePool<T> {
         }
         check(&self.input, &self.output, size_of::<T>(), arena)
     }
+
+    /// The output for a sum of so many values less their zero points.
+    #[inline(always)]
+    pub(crate) fn mean(&self, sum: i32, taps: usize) -> T {
+        let (zero_point, min, max): (i32, i32, i32) =
+            (self.output_zero_point.into(), self.min.into(), self.max.into());
+        let n = if self.count_include_pad { self.window.height * self.window.width } else { taps };
+        let mean = div_round_half_even(sum as i64 * self.multiplier as i64, (n as i64) << (self.shift & 63));
+        T::narrow((mean + zero_point as i64).max(min as i64).min(max as i64) as i32)
+    }
 }
 
 /// Computes output `rows` of int8: `y = clamp(zp_y + div_round_half_even(sum(x - zp_x) * multiplier, n << shift))`.
@@ -151,21 +161,8 @@ pub fn average_pool_i16(mem: &mut [Block], p: &AveragePoolI16, rows: Range<usize
 fn average_pool<T: Activation>(mem: &mut [Block], p: &AveragePool<T>, rows: Range<usize>) {
     let images = (&p.input, &p.output, &p.window);
     let zero_point: i32 = p.input_zero_point.into();
-    let all = p.window.height * p.window.width;
-    let (output_zero_point, min, max): (i32, i32, i32) =
-        (p.output_zero_point.into(), p.min.into(), p.max.into());
-    pool(
-        mem,
-        images,
-        rows,
-        0i32,
-        |sum, x: T| sum.wrapping_add(x.into() - zero_point),
-        |sum, taps| {
-            let n = if p.count_include_pad { all } else { taps };
-            let mean = div_round_half_even(sum as i64 * p.multiplier as i64, (n as i64) << (p.shift & 63));
-            T::narrow((mean + output_zero_point as i64).max(min as i64).min(max as i64) as i32)
-        },
-    );
+    let add = |sum: i32, x: T| sum.wrapping_add(x.into() - zero_point);
+    pool(mem, images, rows, 0i32, add, |sum, taps| p.mean(sum, taps));
 }
 
 /// Parameters of [`average_pool_f32`].

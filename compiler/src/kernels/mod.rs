@@ -370,6 +370,9 @@ kernels! {
         macs |p| p.output.elements() * p.input.width * p.input.channels,
         family Simd
     }
+    AveragePoolI8Simd = average_pool_i8_simd(AveragePoolI8) {
+        reads [input: I8], writes [output: I8], overlay false, macs |_p| 0, family Simd
+    }
     AddI8Simd = add_i8_simd(AddI8) {
         reads [a: I8, b: I8], writes [output: I8], tables [[i8]], overlay Overlay::Elements, macs |_p| 0,
         family Simd

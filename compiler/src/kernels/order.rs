@@ -41,7 +41,7 @@ impl Kernel {
             MaxPoolI8(p) => Some(p.window),
             MaxPoolI16(p) => Some(p.window),
             MaxPoolF32(p) => Some(p.window),
-            AveragePoolI8(p) => Some(p.window),
+            AveragePoolI8(p) | AveragePoolI8Simd(p) => Some(p.window),
             AveragePoolI16(p) => Some(p.window),
             AveragePoolF32(p) => Some(p.window),
             QuantizeF32I8(_) | DequantizeI8F32(_) => Some(ROW),

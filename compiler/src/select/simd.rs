@@ -19,8 +19,10 @@ pub(super) fn select(program: &mut Program, may: &dyn Fn(&Kernel, &Kernel) -> bo
     interleave(program);
     exchange_layers(program, &FORMS, may);
     for step in &mut program.steps {
-        if let Kernel::AddI8(p) = step.kernel {
-            step.kernel = Kernel::AddI8Simd(p);
+        match step.kernel {
+            Kernel::AddI8(p) => step.kernel = Kernel::AddI8Simd(p),
+            Kernel::AveragePoolI8(p) => step.kernel = Kernel::AveragePoolI8Simd(p),
+            _ => {}
         }
     }
     // A layout without a kernel that wants it.

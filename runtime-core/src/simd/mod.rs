@@ -5,6 +5,7 @@
 //! so that every target runs the same program. `docs/kernels.md` explains the algorithms.
 
 mod add_i8_simd;
+mod average_pool_i8_simd;
 mod conv2d_i8_simd;
 mod depthwise_conv2d_i8_simd;
 mod filter_simd;
@@ -15,6 +16,7 @@ mod pointwise_conv2d_i8_simd;
 mod ring;
 
 pub use add_i8_simd::add_i8_simd;
+pub use average_pool_i8_simd::average_pool_i8_simd;
 pub use conv2d_i8_simd::{Conv2dI8Simd, conv2d_i8_simd};
 pub use depthwise_conv2d_i8_simd::{DepthwiseConv2dI8Simd, depthwise_conv2d_i8_simd};
 pub use filter_simd::{DepthwiseFilterSimd, FilterSimd};
