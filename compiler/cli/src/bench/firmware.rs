@@ -45,6 +45,8 @@ pub fn build(models: &[BenchModel], options: &BenchOptions, board: &Board) -> Re
 
     let mut flags: Vec<String> = board.rustflags.iter().map(|flag| flag.to_string()).collect();
     flags.push(format!("-Clink-arg=-T{}", script.display()));
+    // Which addresses are taken, for the bound of the stack.
+    flags.push("-Clink-arg=--emit-relocs".to_owned());
     let target_dir = folder.join("target");
     let output = toolchain
         .cargo("build", &flags)

@@ -9,6 +9,7 @@ mod compare;
 mod elf;
 mod emulator;
 mod firmware;
+mod stack;
 mod targets;
 pub mod timed;
 
@@ -22,6 +23,9 @@ use kiln_compiler::tensor::Tensor;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// The function of a firmware that runs the model.
+const INVOKE: &str = "kiln_bench_invoke";
 
 /// The call by which a firmware marks the end of a step.
 pub const MARK: &str = "::firmware::mark();";
@@ -126,6 +130,8 @@ pub struct BenchResult {
     pub ram_model: u64,
     /// Deepest stack of `invoke` in bytes.
     pub stack_peak: u64,
+    /// Bytes of stack that `invoke` can reach, from the frames of the linked program, or why there is no such bound.
+    pub stack_bound: Result<u64, String>,
     /// Contents of the output buffers after the first `invoke` of a fresh model.
     pub outputs: Vec<Vec<u8>>,
     /// The same after the second, on the same inputs: equal unless the model has state.
@@ -145,9 +151,13 @@ impl BenchResult {
             "flash_weights": self.flash_weights,
             "ram_model": self.ram_model,
             "stack_peak": self.stack_peak,
+            "stack_bound": self.stack_bound.as_ref().ok(),
             "outputs_sha256": self.outputs_sha256(),
             "matches_host": self.outputs == host,
         });
+        if let Err(reason) = &self.stack_bound {
+            json["stack_unbounded"] = reason.as_str().into();
+        }
         if let Some(cycles) = self.cycles {
             json["cycles"] = cycles.into();
         }
@@ -181,6 +191,7 @@ pub fn run(models: &[BenchModel], options: &BenchOptions) -> Result<Vec<BenchRes
             flash_weights: tables,
             ram_model: report.ram,
             stack_peak: report.stack,
+            stack_bound: stack::bound(program, INVOKE),
             outputs: report.first,
             steady_outputs: report.second,
         })

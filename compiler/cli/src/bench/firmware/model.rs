@@ -19,7 +19,8 @@ fn input(i: usize) -> &'static mut [u8] {
     @INPUT@
 }
 
-fn invoke() {
+#[unsafe(no_mangle)]
+fn kiln_bench_invoke() {
     @INVOKE@;
 }
 
@@ -32,7 +33,7 @@ fn output(i: usize) -> &'static [u8] {
 static BENCH: firmware::Bench = firmware::Bench {
     inputs: &[@INPUT_LIST@],
     input,
-    invoke,
+    invoke: kiln_bench_invoke,
     output,
     outputs: Model::OUTPUTS,
     ram: size_of::<Model>(),
