@@ -39,13 +39,40 @@ impl TargetArgs {
     }
 }
 
+/// What the device has room for, in a linked program.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct LinkedBudgetArgs {
+    /// What the compiler checks, too.
+    #[command(flatten)]
+    pub model: BudgetArgs,
+    /// Stack that the model may take: the bound of the linked program counts
+    #[arg(long, value_name = "BYTES", value_parser = Budget::bytes)]
+    pub stack: Option<usize>,
+}
+
+impl LinkedBudgetArgs {
+    /// What exceeds the budgets, of a program with so many bytes of flash for code and tables, and that bound of its stack.
+    pub fn exceeded(&self, flash: u64, stack: &Result<u64, String>) -> Vec<String> {
+        let over = |name: &str, needed: u64, budget: Option<usize>| {
+            let budget = budget.filter(|&budget| needed > budget as u64)?;
+            Some(format!("the linked model takes {needed} bytes of {name}, where the budget is {budget}"))
+        };
+        let stack = match (stack, self.stack) {
+            (Ok(bytes), budget) => over("stack", *bytes, budget),
+            (Err(reason), Some(_)) => Some(format!("the stack of the linked model has no bound: {reason}")),
+            (Err(_), None) => None,
+        };
+        over("flash", flash, self.model.flash).into_iter().chain(stack).collect()
+    }
+}
+
 /// What the device has room for.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct BudgetArgs {
     /// Memory that the model may take, for instance 32K (1024 bytes each); more is an error
     #[arg(long, value_name = "BYTES", value_parser = Budget::bytes)]
     ram: Option<usize>,
-    /// Flash that the model may take
+    /// Flash that the model's tables may take; `kiln bench` counts its code, too
     #[arg(long, value_name = "BYTES", value_parser = Budget::bytes)]
     flash: Option<usize>,
 }
@@ -80,6 +107,21 @@ pub fn family(name: &str) -> Result<Family, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn linked_programs_are_held_to_their_budgets() {
+        let model = BudgetArgs { ram: None, flash: Some(1000) };
+        let budget = LinkedBudgetArgs { model, stack: Some(100) };
+        assert!(budget.exceeded(1000, &Ok(100)).is_empty());
+        let both = budget.exceeded(1001, &Ok(101));
+        assert!(
+            both[0].contains("1001 bytes of flash") && both[1].contains("101 bytes of stack"),
+            "{both:?}"
+        );
+        let none = Err("it may call itself".to_owned());
+        assert!(budget.exceeded(0, &none)[0].ends_with("no bound: it may call itself"));
+        assert!(LinkedBudgetArgs { model, stack: None }.exceeded(0, &none).is_empty());
+    }
 
     #[test]
     fn names_and_triples_have_their_kernels() {

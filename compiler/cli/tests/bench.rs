@@ -94,6 +94,17 @@ fn every_board_gives_the_same_bits_and_exact_figures() {
             board.target,
             first.stack_peak
         );
+        match &first.stack_bound {
+            Ok(bound) => assert!(
+                (first.stack_peak..=first.stack_peak + 64).contains(bound),
+                "{}: {bound} is no bound of {}",
+                board.target,
+                first.stack_peak
+            ),
+            Err(reason) => {
+                assert!(reason.contains("cannot be read") && board.target.starts_with("aarch64"), "{reason}");
+            }
+        }
         assert!(
             first.flash_code > 100 && first.flash_code < 4096,
             "{}: code {}",
@@ -120,6 +131,40 @@ fn an_instruction_more_is_an_instruction_more() {
     let results = bench(board.target, &[with("nop"), with("nop\\nnop"), with("nop\\nnop\\nnop")]).unwrap();
     let counts: Vec<u64> = results.iter().map(|result| result.instructions).collect();
     assert_eq!(counts, [counts[0], counts[0] + 1, counts[0] + 2]);
+}
+
+/// The model with a function of its own behind the convolution.
+fn with_function(function: &str) -> BenchModel {
+    let text = TINY.replace("#[forbid(unsafe_code)]", "");
+    let text = text.replace(
+        "            conv2d_i8(",
+        "            odd(core::hint::black_box(0));\n            conv2d_i8(",
+    );
+    let at = text.find("    impl Model").expect("the model");
+    tiny(&format!("{}{function}\n{}", &text[..at], &text[at..]))
+}
+
+#[test]
+fn the_bound_of_the_stack_sees_frames_that_no_run_touches_and_says_where_there_is_none() {
+    let board = BOARDS[0];
+    if missing(board.target, board.emulator) {
+        return;
+    }
+    // A frame that is made but not written, behind a condition that does not hold.
+    let frame = "#[inline(never)] fn odd(n: u32) { if n == 1 {
+        unsafe { core::arch::asm!(\"sub sp, #400\", \"sub.w sp, sp, #4000\", \"add.w sp, sp, #4000\", \"add sp, #400\") } } }";
+    let call = "#[inline(never)] fn odd(n: u32) { if n > 0 { odd(n - 1); core::hint::black_box(n); } }";
+    let table = "#[inline(never)] fn odd(n: u32) { let f: [fn(u32) -> u32; 2] = [one, two];
+            core::hint::black_box(core::hint::black_box(f)[n as usize & 1](n)); }
+        #[inline(never)] fn one(n: u32) -> u32 { n + 1 }
+        #[inline(never)] fn two(n: u32) -> u32 { let a = core::hint::black_box([n; 200]); a[3] }";
+    let none = "#[inline(never)] fn odd(_: u32) { unsafe { core::arch::asm!(\"\") } }";
+    let results = bench(board.target, &[none, frame, table, call].map(with_function)).unwrap();
+    let bounds: Vec<_> = results.iter().map(|result| result.stack_bound.clone()).collect();
+    let [Ok(none), Ok(frame), Ok(table), Err(call)] = &bounds[..] else { panic!("{bounds:?}") };
+    assert!(*frame >= 4400 && *table >= 800 && *none < 400, "{bounds:?}");
+    assert!(results[2].stack_peak < 400, "only the short one runs: {}", results[2].stack_peak);
+    assert!(call.contains("odd") && call.ends_with("may call itself"), "{call}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::run::{execute, inputs};
 use crate::bench::{self, BenchModel, BenchOptions, Timed, timed};
 use crate::model::ModelArgs;
-use crate::target::{self, BudgetArgs};
+use crate::target::{self, LinkedBudgetArgs};
 use clap::Args;
 use kiln_compiler::driver::Artifact;
 use kiln_compiler::program::Step;
@@ -22,7 +22,7 @@ pub(super) struct Bench {
     #[arg(long, default_value = "3")]
     opt_level: String,
     #[command(flatten)]
-    budget: BudgetArgs,
+    budget: LinkedBudgetArgs,
     /// An input; without any, seeded random ones are used
     #[arg(long = "input", value_name = "[NAME=]FILE.npy")]
     inputs: Vec<String>,
@@ -46,7 +46,8 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) fn run(self) -> Result<ExitCode, String> {
         let old = self.compare.as_deref().map(read).transpose()?;
-        let artifact = self.model.compile_for(None, target::family(&self.target)?, self.budget.into())?;
+        let artifact =
+            self.model.compile_for(None, target::family(&self.target)?, self.budget.model.into())?;
         let inputs = inputs(&artifact.program, &self.inputs, Some(self.seed))?;
         let host: Vec<Vec<u8>> = execute(&artifact, &inputs)?.iter().map(|t| t.bytes().to_vec()).collect();
         let options = BenchOptions {
@@ -61,6 +62,7 @@ impl Bench {
             models.push(BenchModel::marked(&artifact, &inputs, mark));
         }
         let macs = artifact.report.macs;
+        let mut over = vec![];
         let (mut json, same, steps, unit) = match timed {
             Some(timed) => {
                 let results: Result<Vec<_>, _> =
@@ -74,6 +76,7 @@ impl Bench {
                 let Some(result) = results.first() else {
                     return Err("error: the bench reported nothing".into());
                 };
+                over = self.budget.exceeded(result.flash_code + result.flash_weights, &result.stack_bound);
                 let steps = results.get(1).map_or(vec![], |marked| marked.steps.clone());
                 (result.json(macs, &host), result.outputs == host, steps, "instructions")
             }
@@ -96,8 +99,9 @@ impl Bench {
                 println!("{layer}");
             }
         }
+        over.iter().for_each(|what| eprintln!("error: {what}"));
         // Different bits on the device would break the first promise of all.
-        Ok(if same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if same && over.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 

@@ -1,6 +1,8 @@
 //! What the walk needs of a linked program: its functions, its bytes, and which addresses they take.
 
-use object::{Architecture, Object, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget, SymbolKind};
+use object::elf::SHF_ALLOC;
+use object::{Architecture, Object, ObjectSection, ObjectSymbol};
+use object::{RelocationFlags, RelocationTarget, SectionFlags, SymbolKind};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The instruction sets that can be read.
@@ -22,6 +24,11 @@ impl Set {
             Set::RiscV => &[16, 17, 18, 19, 44, 45],
         }
     }
+}
+
+/// Whether a section lies in the memory of the device: others say that they begin at 0.
+fn is_loaded(section: &object::Section<'_, '_>) -> bool {
+    matches!(section.flags(), SectionFlags::Elf { sh_flags, .. } if sh_flags.0 & SHF_ALLOC.0 != 0)
 }
 
 /// A linked program.
@@ -48,7 +55,7 @@ impl<'a> Image<'a> {
             Architecture::Riscv32 => Set::RiscV,
             other => return Err(format!("instructions of {other:?} cannot be read")),
         };
-        let sections = elf.sections().filter(|s| s.address() + s.size() > 0);
+        let sections = elf.sections().filter(is_loaded);
         let sections = sections.filter_map(|s| Some((s.address(), s.data().ok()?))).collect();
         let mut image = Image {
             set,
@@ -159,8 +166,10 @@ impl<'a> Image<'a> {
     }
 
     fn bytes(&self, at: u64) -> Option<&'a [u8]> {
-        self.sections.iter().find_map(|(start, bytes)| bytes.get(usize::try_from(at.checked_sub(*start)?).ok()?..))
-            .filter(|bytes| !bytes.is_empty())
+        let behind = |(start, bytes): &(u64, &'a [u8])| {
+            bytes.get(usize::try_from(at.checked_sub(*start)?).ok()?..).filter(|rest| !rest.is_empty())
+        };
+        self.sections.iter().find_map(behind)
     }
 
     /// Whether a constant lies there, between instructions.

@@ -8,6 +8,7 @@
 //! A call through a pointer may reach every function whose address is taken, in code or in the constants that code names, by
 //! one of those that wait for the call: kernels hand closures down, which borrow from their stack and cannot outlive them. An
 //! address that is taken where nothing further down calls through a pointer must have gone up, and may be called from anywhere.
+//! No pointer leads back to one of those that wait: what is handed down is not entered twice (`&mut dyn FnMut`, micro-kernels).
 
 mod image;
 mod riscv;
@@ -30,7 +31,9 @@ pub fn bound(program: &Path, entry: &str) -> Result<u64, String> {
     let entry = image.named(entry).ok_or_else(|| format!("the program has no function `{entry}`"))?;
     let mut calls = Calls::reachable(&image, entry)?;
     let anywhere = calls.taken_for_all();
-    calls.depth(entry, &anywhere, &mut vec![])
+    calls.depth(entry, &anywhere, &mut vec![]).map_err(|unbounded| match unbounded {
+        Unbounded::Recursion(reason) | Unbounded::Other(reason) => reason,
+    })
 }
 
 /// What a function does to the stack, whom it calls, and whose addresses it takes.
@@ -45,6 +48,15 @@ struct Calls<'a> {
     functions: BTreeMap<u64, Function>,
     /// Bound of a function, where pointers may lead to these.
     bounds: BTreeMap<(u64, BTreeSet<u64>), u64>,
+    /// How often a pointer was not followed, since it led back to a function that waits.
+    avoided: usize,
+}
+
+/// Why there is no bound.
+enum Unbounded {
+    /// A function may call itself.
+    Recursion(String),
+    Other(String),
 }
 
 impl<'a> Calls<'a> {
@@ -60,7 +72,7 @@ impl<'a> Calls<'a> {
             waiting.extend(function.direct().chain(function.taken.iter().copied()));
             functions.insert(address, function);
         }
-        Ok(Calls { image, functions, bounds: BTreeMap::new() })
+        Ok(Calls { image, functions, bounds: BTreeMap::new(), avoided: 0 })
     }
 
     /// Addresses that are taken where nothing further down calls through a pointer.
@@ -73,7 +85,9 @@ impl<'a> Calls<'a> {
     fn calls_pointer(&self, address: u64) -> bool {
         let (mut seen, mut waiting) = (BTreeSet::new(), vec![address]);
         while let Some(function) = waiting.pop() {
-            let Some(known) = self.functions.get(&function).filter(|_| seen.insert(function)) else { continue };
+            let Some(known) = self.functions.get(&function).filter(|_| seen.insert(function)) else {
+                continue;
+            };
             if known.frame.calls.iter().any(|(target, _)| *target == Target::Pointer) {
                 return true;
             }
@@ -83,36 +97,63 @@ impl<'a> Calls<'a> {
     }
 
     /// The bound of a function where pointers may lead to `pointers`; `path` are those that wait for it.
-    fn depth(&mut self, address: u64, pointers: &BTreeSet<u64>, path: &mut Vec<u64>) -> Result<u64, String> {
+    fn depth(
+        &mut self,
+        address: u64,
+        pointers: &BTreeSet<u64>,
+        path: &mut Vec<u64>,
+    ) -> Result<u64, Unbounded> {
         if path.contains(&address) {
-            return Err(format!("`{}` may call itself", self.image.name(address)));
+            return Err(Unbounded::Recursion(format!("`{}` may call itself", self.image.name(address))));
         }
         let Some(function) = self.functions.get(&address) else {
-            return Err(format!("nothing is known of the function at {address:#x}"));
+            return Err(Unbounded::Other(format!("nothing is known of the function at {address:#x}")));
         };
-        let pointers: BTreeSet<u64> = pointers.union(&function.taken).copied().collect();
-        let key = (address, pointers);
+        let pointers = pointers.union(&function.taken).copied().collect();
+        let key: (u64, BTreeSet<u64>) = (address, pointers);
         if let Some(&bound) = self.bounds.get(&key) {
             return Ok(bound);
         }
         let (mut deepest, calls) = (function.frame.deepest, function.frame.calls.clone());
+        let avoided = self.avoided;
         path.push(address);
         for (target, depth) in calls {
-            let callees = match target {
-                Target::Function(address) => vec![address],
-                Target::Pointer if key.1.is_empty() => {
-                    let name = self.image.name(address);
-                    return Err(format!("`{name}` calls through a pointer, and no address is taken"));
-                }
-                Target::Pointer => key.1.iter().copied().collect(),
+            let below = match target {
+                Target::Function(callee) => self.depth(callee, &key.1, path)?,
+                Target::Pointer => self.through_pointer(address, &key.1, path)?,
             };
-            for callee in callees {
-                deepest = deepest.max(depth + self.depth(callee, &key.1, path)?);
-            }
+            deepest = deepest.max(depth + below);
         }
         path.pop();
-        self.bounds.insert(key, deepest);
+        // Another path may lead where this one must not.
+        if avoided == self.avoided {
+            self.bounds.insert(key, deepest);
+        }
         Ok(deepest)
+    }
+
+    /// The deepest of what a pointer may lead to.
+    fn through_pointer(
+        &mut self,
+        caller: u64,
+        pointers: &BTreeSet<u64>,
+        path: &mut Vec<u64>,
+    ) -> Result<u64, Unbounded> {
+        let mut deepest = None;
+        for &callee in pointers {
+            let waiting = path.len();
+            match self.depth(callee, pointers, path) {
+                Ok(depth) => deepest = deepest.max(Some(depth)),
+                Err(Unbounded::Recursion(_)) => {
+                    path.truncate(waiting);
+                    self.avoided += 1;
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        let name = self.image.name(caller);
+        deepest
+            .ok_or_else(|| Unbounded::Other(format!("nothing is known of the pointer that `{name}` calls")))
     }
 }
 

@@ -91,7 +91,10 @@ fn long(at: u64, code: u64) -> Instruction {
             Instruction { stack: Stack::AddRegister(other as u8, sign), ..Instruction::plain(4) }
         }
         0x6f => {
-            let offset = field(code, 31, 1, 20) | field(code, 12, 8, 12) | field(code, 20, 1, 11) | field(code, 21, 10, 1);
+            let offset = field(code, 31, 1, 20)
+                | field(code, 12, 8, 12)
+                | field(code, 20, 1, 11)
+                | field(code, 21, 10, 1);
             let target = at.wrapping_add_signed(signed(offset, 21));
             flows(if to == 0 { Flow::Jump(target) } else { Flow::Call(target) })
         }
@@ -101,7 +104,8 @@ fn long(at: u64, code: u64) -> Instruction {
             _ => Flow::CallRegister(from as u8, twelve),
         }),
         0x63 => {
-            let offset = field(code, 31, 1, 12) | field(code, 7, 1, 11) | field(code, 25, 6, 5) | field(code, 8, 4, 1);
+            let offset =
+                field(code, 31, 1, 12) | field(code, 7, 1, 11) | field(code, 25, 6, 5) | field(code, 8, 4, 1);
             flows(Flow::Branch(at.wrapping_add_signed(signed(offset, 13))))
         }
         _ => Instruction::plain(4),

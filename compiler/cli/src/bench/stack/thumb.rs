@@ -58,7 +58,7 @@ fn short(image: &Image, at: u64, code: u16) -> Instruction {
         0x4400..=0x44ff | 0x4600..=0x46ff => high(code),
         0x4800..=0x4fff => {
             // ldr from a literal
-            literal(image, 2, (code >> 8 & 7) as u8, (at + 4 & !3) + low * 4)
+            literal(image, 2, (code >> 8 & 7) as u8, ((at + 4) & !3) + low * 4)
         }
         0x2000..=0x27ff => Instruction::numbers(2, Number::Set((code >> 8 & 7) as u8, low as i64)), // movs
         _ => Instruction::plain(2),
@@ -90,25 +90,25 @@ fn long(image: &Image, at: u64, first: u16, second: u16) -> Instruction {
     let grows = |bytes: i64| Instruction::grows(4, bytes);
     let to = second >> 8 & 15;
     match first {
-        0xe92d => grows(bits(second)),                                       // stmdb sp!
-        0xe8bd if second >> 15 == 1 => flows(Flow::End),                     // ldmia sp!
+        0xe92d => grows(bits(second)),                   // stmdb sp!
+        0xe8bd if second >> 15 == 1 => flows(Flow::End), // ldmia sp!
         0xe8bd => grows(-bits(second)),
         0xf84d if second & 0xf00 == 0xd00 => grows(i64::from(second & 0xff)), // str [sp, #-n]!
         0xf85d if second & 0xff00 == 0xfb00 => flows(Flow::End),              // ldr pc, [sp], #n
         0xf85d if second & 0xf00 == 0xb00 => grows(-i64::from(second & 0xff)),
-        0xe96d => grows(4 * i64::from(second & 0xff)),                        // strd [sp, #-n]!
-        0xe8fd => grows(-4 * i64::from(second & 0xff)),                       // ldrd [sp], #n
+        0xe96d => grows(4 * i64::from(second & 0xff)), // strd [sp, #-n]!
+        0xe8fd => grows(-4 * i64::from(second & 0xff)), // ldrd [sp], #n
         _ if first & 0xffbf == 0xed2d => grows(4 * i64::from(second & 0xff)), // vpush
         _ if first & 0xffbf == 0xecbd => grows(-4 * i64::from(second & 0xff)), // vpop
         _ if first & 0xfff0 == 0xe8d0 && second & 0xffe0 == 0xf000 => flows(Flow::JumpTable), // tbb, tbh
-        0xebad if to == SP => register(second, -1),                           // sub sp, sp, r
+        0xebad if to == SP => register(second, -1),    // sub sp, sp, r
         0xeb0d if to == SP => register(second, 1),
         _ if first & 0xfe00 == 0xf800 && first & 0x50 == 0x50 && second >> 12 == PC && first & 0xf != SP => {
             flows(Flow::JumpRegister(PC as u8, 0)) // ldr pc, [..]
         }
         0xf85f | 0xf8df => {
             let offset = i64::from(second & 0xfff) * if first == 0xf8df { 1 } else { -1 };
-            literal(image, 4, (second >> 12) as u8, (at + 4 & !3).wrapping_add_signed(offset))
+            literal(image, 4, (second >> 12) as u8, ((at + 4) & !3).wrapping_add_signed(offset))
         }
         0xf000..=0xf7ff if second >> 15 == 1 => branch(at, first, second),
         0xf000..=0xf7ff => immediate(first, second),
@@ -146,7 +146,8 @@ fn branch(at: u64, first: u16, second: u16) -> Instruction {
 /// Data processing with a number in the instruction: `add`, `sub` of the stack pointer, `mov`.
 fn immediate(first: u16, second: u16) -> Instruction {
     let (to, from) = (second >> 8 & 15, first & 15);
-    let twelve = u64::from(first >> 10 & 1) << 11 | u64::from(second >> 12 & 7) << 8 | u64::from(second & 0xff);
+    let twelve =
+        u64::from(first >> 10 & 1) << 11 | u64::from(second >> 12 & 7) << 8 | u64::from(second & 0xff);
     let sixteen = u64::from(from) << 12 | twelve;
     let sets = |number: i64| Instruction::numbers(4, Number::Set(to as u8, number));
     let sp = |number: u64, sign: i64| match from {

@@ -181,7 +181,7 @@ impl Walk<'_> {
                 break;
             }
             self.seen.insert(at, depth);
-            let Some(instruction) = self.decode(at) else { break };
+            let instruction = self.decode(at).ok_or("its instructions are not there")?;
             steps += 1;
             let may_skip = conditional > 0;
             conditional = conditional.saturating_sub(1).max(instruction.conditional);
@@ -209,7 +209,8 @@ impl Walk<'_> {
 
     /// Notes where an instruction leads; whether it leads to the next one.
     fn follow(&mut self, flow: Flow, next: u64, depth: i64, numbers: &BTreeMap<u8, i64>) -> bool {
-        let known = |register, offset| numbers.get(&register).map(|number| self.image.code((number + offset) as u64));
+        let known =
+            |register, offset| numbers.get(&register).map(|number| self.image.code((number + offset) as u64));
         match flow {
             Flow::Next => true,
             Flow::Jump(to) | Flow::Branch(to) => {
