@@ -86,6 +86,8 @@ pub struct BenchOptions {
     pub folder: PathBuf,
     /// How long one program may run.
     pub limit: Duration,
+    /// Whether WebAssembly is built without vectors, for a model of plain kernels.
+    pub plain: bool,
     /// A plugin of the emulator that counts cycles; see `codegen-tests/cycles`.
     pub plugin: Option<PathBuf>,
 }
@@ -106,6 +108,7 @@ impl BenchOptions {
             runtime_path,
             folder: cache.join("kiln-bench"),
             limit: Duration::from_secs(300),
+            plain: false,
             plugin: None,
         }
     }

@@ -142,6 +142,7 @@ impl Timed {
         write(&source.join("main.rs"), main.replace("@INPUTS@", &inputs).as_bytes())?;
         let flags: &[String] = match self {
             Timed::Host(_) => &[],
+            Timed::Wasm if options.plain => &[],
             Timed::Wasm => &["-Ctarget-feature=+simd128".to_owned()],
         };
         let target_dir = folder.join("target");

@@ -7,6 +7,7 @@ use crate::target::{self, LinkedBudgetArgs};
 use clap::Args;
 use kiln_compiler::driver::Artifact;
 use kiln_compiler::program::Step;
+use kiln_runtime_core::Family;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -32,6 +33,9 @@ pub(super) struct Bench {
     /// Show what each layer takes
     #[arg(long)]
     per_layer: bool,
+    /// Use the plain kernels, which run everywhere, to see what those of the target gain; wasm32 is built without vectors then
+    #[arg(long)]
+    plain: bool,
     /// A plugin of QEMU that estimates cycles, for instance that of `codegen-tests/cycles`
     #[arg(long, value_name = "PLUGIN.so")]
     cycles: Option<PathBuf>,
@@ -46,12 +50,13 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) fn run(self) -> Result<ExitCode, String> {
         let old = self.compare.as_deref().map(read).transpose()?;
-        let artifact =
-            self.model.compile_for(None, target::family(&self.target)?, self.budget.model.into())?;
+        let family = if self.plain { Family::Plain } else { target::family(&self.target)? };
+        let artifact = self.model.compile_for(None, family, self.budget.model.into())?;
         let inputs = inputs(&artifact.program, &self.inputs, Some(self.seed))?;
         let host: Vec<Vec<u8>> = execute(&artifact, &inputs)?.iter().map(|t| t.bytes().to_vec()).collect();
         let options = BenchOptions {
             opt_level: self.opt_level.clone(),
+            plain: self.plain,
             plugin: self.cycles.clone(),
             ..BenchOptions::new(&self.target)
         };
