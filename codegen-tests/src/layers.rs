@@ -190,9 +190,7 @@ fn push_conv(
 ) {
     let groups =
         if random.one_in(5) && input.2.is_multiple_of(2) && output.2.is_multiple_of(2) { 2 } else { 1 };
-    // An interleaved image is one of a single channel to fast kernels, but the channels of a group are not neighbours there.
-    let form = if groups == 1 && window.dilation_w == 1 { Form::Any } else { Form::Planar };
-    let (input, output) = (image(random, input, form), image(random, output, Form::Dense));
+    let (input, output) = (image(random, input, Form::Any), image(random, output, Form::Dense));
     let taps = window.height * window.width * input.channels / groups;
     let q = quantization(random);
     let p = Conv2dI8 {

@@ -289,6 +289,11 @@ kernels! {
         macs |p| p.output.elements() * p.window.height * p.window.width * p.input.channels,
         family Dsp, layer [ConvLayerDsp]
     }
+    InterleavedConv2dI8Dsp = interleaved_conv2d_i8_dsp(InterleavedConv2dI8Dsp) {
+        reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::FilterDsp<'_>], overlay false,
+        macs |p| p.output.elements() * p.window.height * p.window.width * p.input.channels,
+        family Dsp, layer [InterleavedLayerDsp]
+    }
     PointwiseConv2dI8Dsp = pointwise_conv2d_i8_dsp(PointwiseConv2dI8Dsp) {
         reads [input: I8], writes [output: I8], scratch [scratch], tables [rt::FilterDsp<'_>], overlay p.in_place(),
         macs |p| p.output.elements() * p.input.channels,

@@ -27,6 +27,7 @@ impl Kernel {
             Conv2dI16(p) | Conv2dI16Wide(p) | Conv2dI16W4(p) => Some(p.window),
             Conv2dF32(p) => Some(p.window),
             Conv2dI8Dsp(p) => Some(p.window),
+            InterleavedConv2dI8Dsp(p) => Some(p.window),
             Conv2dI8Mve(p) => Some(p.window),
             Conv2dI8Scalar(p) => Some(p.window),
             // A tile of four pixels takes several of such rows, from planes in one piece.
@@ -64,6 +65,7 @@ impl Kernel {
     pub fn rows_at_once(&self) -> usize {
         match self {
             Kernel::Conv2dI8Dsp(p) => p.rows_at_once(),
+            Kernel::InterleavedConv2dI8Dsp(p) => p.rows_at_once(),
             Kernel::PointwiseConv2dI8Dsp(p) => p.rows_at_once(),
             Kernel::DepthwiseConv2dI8Dsp(p) => p.strip(),
             Kernel::Conv2dI8Mve(p) => p.output.height,

@@ -5,6 +5,7 @@
 //! shortest path over positions and forms. Of all cuts below a limit of memory the one that adds least instructions is taken,
 //! and the limit is the lowest at which that is at most a share, [`MOST_MORE`] by default, of the program's estimated instructions.
 
+use super::in_place;
 use super::live::{self, Life};
 use super::stream::Streams;
 use crate::kernels::Kernel;
@@ -126,6 +127,7 @@ impl Search<'_> {
                 for (buffer, form) in inputs.chain(outputs.iter().filter(|_| by_rows(after))) {
                     shape.forms[buffer.0] = Some(*form);
                 }
+                in_place::share_rings(self.program, &mut shape);
                 let more = steps.clone().map(|i| more(self.program, &shape, i)).sum();
                 let bytes = self.bytes(&steps, &shape);
                 segments.push(Segment { steps: steps.clone(), sides: [before, after], shape, bytes, more });
@@ -143,7 +145,9 @@ impl Search<'_> {
             }
         };
         let lives: Vec<Life> = self.lives.iter().map(stretched).collect();
-        let live = (0..lives.len()).filter(|&b| lives[b].covers(first));
+        let in_place = in_place::all(self.program, shape);
+        let apart = |b: usize| in_place.iter().all(|i| i.from.0 != b);
+        let live = (0..lives.len()).filter(|&b| lives[b].covers(first) && apart(b));
         let sum: usize = live.map(|b| shape.size(self.program, BufferId(b))).sum();
         let overlay = live::overlay_of(self.program, shape, &lives, steps.clone());
         let saved = overlay.map_or(0, |o| {
@@ -225,12 +229,13 @@ fn more(program: &Program, shape: &Shape, index: usize) -> f64 {
     let tiles = output.width.div_ceil(4) * output.height;
     let flat = (output.width * output.height).div_ceil(4);
     // Planes without gaps are one run of tiles.
-    let by_rows = ticks > 0 || program.steps[index].writes.iter().any(|b| shape.form(*b).is_some());
+    let apart = |form: &Form| !form.interleaved;
+    let by_rows = ticks > 0 || program.steps[index].writes.iter().any(|b| shape.form(*b).is_some_and(apart));
     let waste = if by_rows { tiles as f64 / flat.max(1) as f64 - 1.0 } else { 0.0 };
     let waste = waste * 1.1 * kernel.macs() as f64;
     let channels = output.channels as f64;
     let copies = match kernel {
-        Kernel::Conv2dI8Dsp(_) if input.channels == 1 => calls * values * 3.5 + waste,
+        Kernel::InterleavedConv2dI8Dsp(_) => waste,
         Kernel::Conv2dI8Dsp(_) => calls * values * 6.5 + waste,
         Kernel::PointwiseConv2dI8Dsp(_) => waste,
         Kernel::DepthwiseConv2dI8Dsp(_) => calls * (values * 1.2 + (230 + 20 * again) as f64 * channels),

@@ -1,5 +1,6 @@
 //! When each buffer is needed, and which buffers may share memory while both are.
 
+use super::in_place::{self, InPlace};
 use super::overlap;
 use crate::kernels;
 use crate::program::{BufferId, Program, Shape, Step};
@@ -43,6 +44,8 @@ pub struct Overlay {
 pub(super) struct Lives {
     pub lives: Vec<Life>,
     pub overlays: Vec<Overlay>,
+    /// Inputs of elementwise steps of streams.
+    pub in_place: Vec<InPlace>,
     /// The group of each buffer: the first buffer of its chain of overlays.
     pub group: Vec<usize>,
     /// Where each buffer begins in its group, which may be before the group's first buffer.
@@ -64,7 +67,7 @@ impl Lives {
         };
         let costs = self.overlays.iter().map(|o| (*o, without(o))).filter(|(_, cost)| *cost > bytes);
         let (overlays, costs): (Vec<Overlay>, Vec<usize>) = costs.unzip();
-        let loose = tied(self.lives.clone(), overlays, self.sizes.clone());
+        let loose = tied(self.lives.clone(), (overlays, self.in_place.clone()), self.sizes.clone());
         let span = loose.span().min(costs.into_iter().min().unwrap_or(usize::MAX));
         (loose, bytes.max(span))
     }
@@ -107,18 +110,22 @@ pub(super) fn lives(program: &Program, shape: &Shape) -> Lives {
         step = steps.end;
     }
     let sizes = (0..lives.len()).map(|b| shape.size(program, BufferId(b))).collect();
-    tied(lives, overlays, sizes)
+    tied(lives, (overlays, in_place::all(program, shape)), sizes)
 }
 
 /// Lives of buffers that these overlays tie together.
-fn tied(lives: Vec<Life>, overlays: Vec<Overlay>, sizes: Vec<usize>) -> Lives {
+fn tied(lives: Vec<Life>, (overlays, in_place): (Vec<Overlay>, Vec<InPlace>), sizes: Vec<usize>) -> Lives {
     let mut group: Vec<usize> = (0..lives.len()).collect();
     let mut begin = vec![0; lives.len()];
     for o in &overlays {
         group[o.to.0] = group[o.from.0];
         begin[o.to.0] = begin[o.from.0] - o.shift as isize;
     }
-    Lives { lives, overlays, group, begin, sizes }
+    // Where the place of an output is an input in the place of another, that one comes first.
+    for InPlace { from, to } in in_place.iter().rev() {
+        (group[from.0], begin[from.0]) = (group[to.0], begin[to.0]);
+    }
+    Lives { lives, overlays, in_place, group, begin, sizes }
 }
 
 /// The overlay of a step, or of the steps of a stream.

@@ -5,6 +5,7 @@
 
 mod fed;
 mod group;
+mod in_place;
 mod live;
 mod order;
 mod overlap;
@@ -87,6 +88,7 @@ pub fn stream(program: &Program, steps: Range<usize>, rows: usize) -> Option<Sha
     let mut shape = streams.group(steps.clone(), rows)?;
     let (inputs, outputs) = streams.outer(&steps);
     inputs.into_iter().chain(outputs).for_each(|(buffer, form)| shape.forms[buffer.0] = Some(form));
+    in_place::share_rings(program, &mut shape);
     Some(shape)
 }
 

@@ -97,11 +97,7 @@ impl Arena<'_> {
     fn step(&mut self, index: usize) -> Result<(), String> {
         let kernel = self.placement.kernel(self.program, index);
         let (reads, writes) = (kernel.reads(), kernel.writes());
-        let over = match kernel.overlay() {
-            Overlay::No => false,
-            Overlay::Elements => reads.first() == writes.first(),
-            Overlay::Start => true,
-        };
+        let over = kernel.overlay() == Overlay::Start || same_place(&kernel);
         let bytes = |image: &Image, size: usize| image.offset * size..image.end() * size;
         let meets = reads.iter().zip(kernel.read_elems()).any(|(read, elem)| {
             let (a, b) = (bytes(read, elem.size()), bytes(&writes[0], kernel.write_elems()[0].size()));
@@ -129,7 +125,7 @@ impl Arena<'_> {
         self.event += 1;
         self.check(index, &kernel)?;
         self.read_for(index, &kernel, rows.clone())?;
-        self.write(index, &kernel, rows, false)?;
+        self.write(index, &kernel, rows, same_place(&kernel))?;
         self.scratch(index, &kernel)
     }
 
@@ -244,6 +240,12 @@ impl Arena<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether the output of an elementwise kernel is the very image of an input.
+fn same_place(kernel: &Kernel) -> bool {
+    let output = kernel.writes();
+    kernel.overlay() == Overlay::Elements && kernel.reads().iter().any(|read| output.first() == Some(read))
 }
 
 /// Calls `f` with each byte of each element of a row.

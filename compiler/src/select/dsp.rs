@@ -1,25 +1,75 @@
 //! The kernels for cores with the DSP extension.
 
-use super::pack::{self, Layer, words_of_runs};
-use super::{Exchange, Forms, as_columns};
-use crate::kernels::Kernel;
+use super::interleave::{Planes, interleave, movable};
+use super::pack::{self, Layer, words_of_byte_runs, words_of_runs};
+use super::{Exchange, Forms, exchange_layers, layer};
+use crate::kernels::{Kernel, Overlay};
+use crate::program::Program;
 use kiln_runtime_core::{
     Conv2dI8, Conv2dI8Dsp, DepthwiseConv2dI8, DepthwiseConv2dI8Dsp, FullyConnectedI8, FullyConnectedI8Dsp,
-    Image, PointwiseConv2dI8Dsp, Window,
+    Image, InterleavedConv2dI8Dsp, PointwiseConv2dI8Dsp,
 };
 
 /// The forms of each kind of layer.
-pub(super) const FORMS: Forms = Forms { conv, depthwise, dense };
+const FORMS: Forms = Forms { conv, depthwise, dense };
+
+/// Exchanges every step that has a faster form.
+pub(super) fn select(program: &mut Program) {
+    let interleaved = interleaved(program);
+    interleave(program, &interleaved);
+    exchange_layers(program, &FORMS);
+}
+
+/// The buffers to interleave: windows of several channels are then runs of bytes, which need no copy of the rows. Depthwise and
+/// grouped layers want planes, and elementwise ones the same order everywhere.
+fn interleaved(program: &Program) -> Vec<Option<Planes>> {
+    let mut movable = movable(program);
+    let mut wanted = vec![false; movable.len()];
+    // Buffers that must lie alike, by the first of them.
+    let mut alike: Vec<usize> = (0..movable.len()).collect();
+    for step in &program.steps {
+        let buffers: Vec<usize> = step.reads.iter().flatten().chain(&step.writes).map(|b| b.0).collect();
+        match &step.kernel {
+            Kernel::Conv2dI8(p) if p.groups == 1 && layer(program, step).is_some() => {
+                let read = step.reads.iter().flatten();
+                read.for_each(|b| wanted[b.0] |= !p.is_pointwise());
+            }
+            Kernel::Conv2dI8(_) | Kernel::DepthwiseConv2dI8(_) => {
+                buffers.iter().for_each(|&b| movable[b] = None)
+            }
+            kernel if kernel.overlay() == Overlay::Elements => join(&mut alike, program, &buffers),
+            _ => {}
+        }
+    }
+    let alike = &alike;
+    let group = |of: usize| (0..alike.len()).filter(move |&b| alike[b] == alike[of]);
+    let chosen = |b: usize| group(b).all(|b| movable[b].is_some()) && group(b).any(|b| wanted[b]);
+    (0..alike.len()).map(|b| if chosen(b) { movable[b] } else { None }).collect()
+}
+
+/// Says that buffers of the same length must lie alike.
+fn join(alike: &mut [usize], program: &Program, buffers: &[usize]) {
+    let len = |b: usize| program.buffers[b].len;
+    let most = buffers.iter().map(|&b| len(b)).max();
+    let same: Vec<usize> = buffers.iter().copied().filter(|&b| Some(len(b)) == most).collect();
+    let groups: Vec<usize> = same.iter().map(|&b| alike[b]).collect();
+    if let Some(&first) = groups.iter().min() {
+        alike.iter_mut().filter(|group| groups.contains(group)).for_each(|group| *group = first);
+    }
+}
 
 fn conv(layer: &Layer, p: &Conv2dI8) -> Vec<Exchange> {
-    let Conv2dI8 { output, window, input_zero_point, output_zero_point, min, max, .. } = *p;
-    let windowed = |input: Image, window: Window| {
-        let runs = if input.channels == 1 { window.height } else { window.height * window.width };
-        let packed =
-            layer.pack(&words_of_runs(runs, if input.channels == 1 { window.width } else { input.channels }));
+    let Conv2dI8 { input, output, window, input_zero_point, output_zero_point, min, max, .. } = *p;
+    let (taps, scratch) = (window.height * window.width, 0);
+    // One pixel is of any layout, and mostly a dense layer.
+    if input.channels == 1 || input.layout.chan == 1 && input.height * input.width > 1 {
+        let whole = window.dilation_w == 1 && input.layout.col == input.channels;
+        let packed = layer.pack(&match whole {
+            true => words_of_byte_runs(window.height, window.width * input.channels),
+            false => words_of_byte_runs(taps, input.channels),
+        });
         let dual = packed.dual;
-        let scratch = 0;
-        let p = Conv2dI8Dsp {
+        let p = InterleavedConv2dI8Dsp {
             input,
             output,
             window,
@@ -30,12 +80,7 @@ fn conv(layer: &Layer, p: &Conv2dI8) -> Vec<Exchange> {
             max,
             scratch,
         };
-        (Kernel::Conv2dI8Dsp(p), Some(packed.tables))
-    };
-    if let Some((input, window)) =
-        as_columns(&p.input, &window).filter(|_| p.input.height * p.input.width > 1)
-    {
-        return vec![windowed(input, window)];
+        return vec![(Kernel::InterleavedConv2dI8Dsp(p), Some(packed.tables))];
     }
     let mut forms = vec![];
     if p.is_pointwise() {
@@ -48,7 +93,11 @@ fn conv(layer: &Layer, p: &Conv2dI8) -> Vec<Exchange> {
         let p = PointwiseConv2dI8Dsp { input, output, dual, output_zero_point, min, max, scratch };
         forms.push((Kernel::PointwiseConv2dI8Dsp(p), Some(packed.tables)));
     }
-    forms.push(windowed(p.input, window));
+    let packed = layer.pack(&words_of_runs(taps, input.channels));
+    let dual = packed.dual;
+    let p =
+        Conv2dI8Dsp { input, output, window, dual, input_zero_point, output_zero_point, min, max, scratch };
+    forms.push((Kernel::Conv2dI8Dsp(p), Some(packed.tables)));
     forms
 }
 

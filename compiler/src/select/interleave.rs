@@ -11,17 +11,22 @@ use kiln_runtime_core::{Image, Layout};
 
 /// Planes of a buffer.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Planes {
+pub(super) struct Planes {
     channels: usize,
     height: usize,
     width: usize,
 }
 
-/// Interleaves what can be.
-pub(super) fn interleave(program: &mut Program) {
-    for buffer in 0..program.buffers.len() {
-        if let Some(planes) = planes(program, BufferId(buffer)) {
-            rewrite(program, BufferId(buffer), planes);
+/// The planes of every buffer that can be interleaved.
+pub(super) fn movable(program: &Program) -> Vec<Option<Planes>> {
+    (0..program.buffers.len()).map(|buffer| planes(program, BufferId(buffer))).collect()
+}
+
+/// Interleaves buffers, which are [`movable`].
+pub(super) fn interleave(program: &mut Program, buffers: &[Option<Planes>]) {
+    for (buffer, planes) in buffers.iter().enumerate() {
+        if let Some(planes) = planes {
+            rewrite(program, BufferId(buffer), *planes);
         }
     }
     for step in &mut program.steps {

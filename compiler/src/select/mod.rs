@@ -31,7 +31,7 @@ pub fn select_over_time(program: Program, family: Family) -> Program {
 fn selected(mut program: Program, family: Family, may: &dyn Fn(&Kernel, &Kernel) -> bool) -> Program {
     match family {
         Family::Plain => return program,
-        Family::Dsp => exchange_layers(&mut program, &dsp::FORMS, may),
+        Family::Dsp => dsp::select(&mut program, may),
         Family::Mve => exchange_layers(&mut program, &mve::FORMS, may),
         Family::Scalar => exchange_layers(&mut program, &scalar::FORMS, may),
         Family::Simd => simd::select(&mut program, may),

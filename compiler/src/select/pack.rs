@@ -21,8 +21,8 @@ pub(super) struct Layer<'a> {
     pub multiplier: &'a [i32],
 }
 
-/// What a word of weights holds: one tap or two neighbours, by their index in the weights of a channel.
-pub(super) type Taps = (usize, Option<usize>);
+/// What a word of weights holds: up to two taps, by their index in the weights of a channel.
+pub(super) type Taps = [Option<usize>; 2];
 
 /// Packed tables of a layer: words `[pairs of channels][words]`, then biases and multipliers, four for each pair.
 pub(super) struct Packed {
@@ -72,8 +72,8 @@ impl Layer<'_> {
         let (mut weights, mut params) = (vec![], vec![]);
         for first in (0..self.bias.len()).step_by(8) {
             let channels: Vec<Vec<i32>> = (first..first + 8).map(|c| self.channel(c)).collect();
-            for &(t, u) in words {
-                let pair = |w: &Vec<i32>| [w[t] as i8, u.map_or(0, |u| w[u] as i8)];
+            for taps in words {
+                let pair = |w: &Vec<i32>| taps.map(|t| t.map_or(0, |t| w[t] as i8));
                 weights.extend(channels.iter().flat_map(pair));
             }
             params.extend((first..first + 8).map(|c| self.bias(c)));
@@ -121,7 +121,7 @@ impl Layer<'_> {
                 let (w, v) = t.map_or((0, 0), |t| (even[t], odd[t]));
                 combine(dual, w, v)
             };
-            weights.extend(words.iter().map(|&(t, u)| half(Some(t)) | half(u) << 16));
+            weights.extend(words.iter().map(|&[t, u]| half(t) | half(u) << 16));
             params.extend(self.biases(dual, c));
             params.extend([self.multiplier(c), self.multiplier(c + 1)]);
         }
@@ -205,8 +205,18 @@ fn in_sixteens(rows: &[Vec<i32>]) -> Vec<i8> {
 
 /// Runs of neighbouring taps in words of two; the last tap of an odd run has no partner.
 pub(super) fn words_of_runs(runs: usize, length: usize) -> Vec<Taps> {
-    let word = |run: usize, i: usize| (run * length + i, (i + 1 < length).then_some(run * length + i + 1));
-    (0..runs).flat_map(|run| (0..length).step_by(2).map(move |i| word(run, i))).collect()
+    let tap = |run: usize, i: usize| (i < length).then_some(run * length + i);
+    (0..runs).flat_map(|run| (0..length).step_by(2).map(move |i| [tap(run, i), tap(run, i + 1)])).collect()
+}
+
+/// Runs of neighbouring taps in words of two, as bytes are widened four at a time: first 0 and 2, then 1 and 3. The last four of
+/// a run may be fewer.
+pub(super) fn words_of_byte_runs(runs: usize, length: usize) -> Vec<Taps> {
+    let tap = |run: usize, i: usize| (i < length).then_some(run * length + i);
+    let fours = |run: usize| (0..length).step_by(4).map(move |i| (run, i));
+    let words =
+        |(run, i): (usize, usize)| [[tap(run, i), tap(run, i + 2)], [tap(run, i + 1), tap(run, i + 3)]];
+    (0..runs).flat_map(fours).flat_map(words).collect()
 }
 
 #[cfg(test)]
@@ -214,7 +224,7 @@ mod tests {
     use super::*;
 
     fn dual(weights: &[i8], bias: [i32; 2]) -> bool {
-        let words: Vec<Taps> = (0..weights.len() / 4).map(|i| (2 * i, Some(2 * i + 1))).collect();
+        let words: Vec<Taps> = words_of_runs(1, weights.len() / 2);
         Layer { weights, bias: &bias, multiplier: &[1, 1] }.pack(&words).dual
     }
 
@@ -250,18 +260,26 @@ mod tests {
     }
 
     #[test]
+    fn runs_of_bytes_are_filled_up_to_words() {
+        let words = words_of_byte_runs(2, 5);
+        let first = [[Some(0), Some(2)], [Some(1), Some(3)], [Some(4), None], [None, None]];
+        let second = [[Some(5), Some(7)], [Some(6), Some(8)], [Some(9), None], [None, None]];
+        assert_eq!(words, [first, second].concat());
+    }
+
+    #[test]
     fn words_hold_two_taps_of_two_channels() {
         let layer = Layer { weights: &[1, -2, 3, -4, 5, 6], bias: &[10, 20], multiplier: &[7, 8] };
-        let packed = layer.pack(&[(0, Some(1)), (2, None)]);
+        let packed = layer.pack(&[[Some(0), Some(1)], [Some(2), None]]);
         assert_eq!(packed.tables[0].1, ConstData::U32(vec![0x05fe_fc01, 0x0000_0603]));
         assert_eq!(packed.tables[1].1, ConstData::I32(vec![10, 20, 7, 8]));
-        let words: Vec<Taps> = [(0, Some(1)), (2, None)].into_iter().cycle().take(10).collect();
+        let words: Vec<Taps> = [[Some(0), Some(1)], [Some(2), None]].into_iter().cycle().take(10).collect();
         let packed = layer.pack(&words);
         assert!(packed.dual);
         let ConstData::U32(weights) = &packed.tables[0].1 else { panic!() };
         assert_eq!(weights[..2], [((1280 - 2) << 16) | ((-1024i32 + 1) as u32 & 0xffff), 1536 + 3]);
         assert_eq!(packed.tables[1].1, ConstData::I32(vec![10, 5130, 7, 8]));
-        let odd = Layer { weights: &[1, 2], bias: &[3], multiplier: &[4] }.pack(&[(0, Some(1))]);
+        let odd = Layer { weights: &[1, 2], bias: &[3], multiplier: &[4] }.pack(&[[Some(0), Some(1)]]);
         assert_eq!(odd.tables[0].1, ConstData::U32(vec![0x0002_0001]));
         assert_eq!(odd.tables[1].1, ConstData::I32(vec![3, 0, 4, 0]));
     }

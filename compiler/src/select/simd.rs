@@ -1,6 +1,6 @@
 //! The kernels for cores with vectors.
 
-use super::interleave::interleave;
+use super::interleave::{interleave, movable};
 use super::pack::{Layer, words_of_runs};
 use super::{Exchange, Forms, exchange_layers};
 use crate::kernels::Kernel;
@@ -16,7 +16,7 @@ const FORMS: Forms = Forms { conv, depthwise, dense };
 /// Exchanges every step that has a faster form, on interleaved activations.
 pub(super) fn select(program: &mut Program, may: &dyn Fn(&Kernel, &Kernel) -> bool) {
     let plain = program.clone();
-    interleave(program);
+    interleave(program, &movable(program));
     exchange_layers(program, &FORMS, may);
     for step in &mut program.steps {
         match step.kernel {

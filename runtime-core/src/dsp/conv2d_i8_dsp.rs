@@ -13,7 +13,7 @@ use super::gather::{bytes_to_pairs, copy_rows, planes_to_row};
 use super::interleave::interleave;
 use super::lines::{Lines, nonzero};
 use super::outside::{self, Outside};
-use super::tiles::{self, Form, Start, Tiles, flat, planar};
+use super::tiles::{self, Form, Start, Tiles, gapless, planar, storable};
 use super::words::{both_halves, fill, opaque, rolled, word};
 use crate::{Block, Image, Window, view_mut};
 use core::num::NonZero;
@@ -85,7 +85,7 @@ impl Conv2dI8Dsp {
     const fn ring(&self) -> Ring {
         let w = &self.window;
         let width = if self.output.width == 0 { 1 } else { self.output.width };
-        let one_run = flat(&self.output) && !width.is_multiple_of(4);
+        let one_run = gapless(&self.output) && !width.is_multiple_of(4);
         // The rows of output that four neighbouring pixels may belong to.
         let span = if one_run { (width + 2) / width + 1 } else { 1 };
         let rows = (span - 1) * w.stride_h + w.height.saturating_sub(1) * w.dilation_h + 1;
@@ -148,8 +148,10 @@ impl Conv2dI8Dsp {
         if !self.input.fits(1, arena) || !self.output.fits(1, arena) {
             return Err("conv2d_i8_dsp: image outside of the arena");
         }
-        if !planar(&self.input) || !planar(&self.output) {
-            return Err("conv2d_i8_dsp: the pixels of a row must be contiguous");
+        if !planar(&self.input) || !storable(&self.output) {
+            return Err(
+                "conv2d_i8_dsp: the pixels of a row must be contiguous, or the channels of an output",
+            );
         }
         if self.input.channels == 1 && self.window.dilation_w != 1 {
             return Err("conv2d_i8_dsp: an image of one channel allows no dilation of columns");

@@ -8,7 +8,7 @@ use super::dw3x3;
 use super::gather::copy_rows;
 use super::lines::Lines;
 use super::outside::{self, Outside};
-use super::tiles::{self, clamp_lines, planar};
+use super::tiles::{self, Runs, clamp_lines, planar};
 use super::words::{fill, rolled, word};
 use crate::{Block, Image, Window, view_mut};
 use core::ops::Range;
@@ -244,7 +244,13 @@ pub fn depthwise_conv2d_i8_dsp(mem: &mut [Block], p: &DepthwiseLayerDsp, rows: R
         rolled();
     }
     let channels = p.channels as usize * p.depth_multiplier as usize;
-    clamp_lines(&mut outside, &p.output, (rows, channels, p.width as usize), p.min, p.max);
+    clamp_lines(
+        &mut outside,
+        &p.output,
+        (rows, Runs::of_planes(&p.output, channels, p.width as usize)),
+        p.min,
+        p.max,
+    );
 }
 
 // Each step stands by itself: in one function, LLVM would load every parameter in front of all loops, and that is more code

@@ -4,7 +4,7 @@ use super::dense::{self, Quads};
 use super::gather::bytes_to_halves;
 use super::lines::Lines;
 use super::outside;
-use super::tiles::clamp_lines;
+use super::tiles::{Runs, clamp_lines};
 use super::words::{opaque, rolled};
 use crate::{Block, Image, view_mut};
 use core::ops::Range;
@@ -145,7 +145,7 @@ pub fn fully_connected_i8_dsp(mem: &mut [Block], p: &DenseLayerDsp, rows: Range<
             }
         }
     }
-    clamp_lines(&mut outside, &p.output, (rows, n, 1), p.min, p.max);
+    clamp_lines(&mut outside, &p.output, (rows, Runs::of_planes(&p.output, n, 1)), p.min, p.max);
 }
 
 /// Some outputs of a row of features `x`, four at a time.

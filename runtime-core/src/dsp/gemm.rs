@@ -14,15 +14,33 @@
 //!         S0 += r11 . r12;  T0 += r10 . r12;  S1 += r11 . lr;  T1 += r10 . lr
 //!         r12, lr = *r1++, *r1++                           likewise pixels 2 and 3
 //!     dual: T = (T - S) >> 8, since T = 256 * (sum of the odd channel) + S
-//!     requantize, saturate, pack four pixels into a word, store it at `out` and, but for an odd last
-//!         channel, at `out + plane`
+//!     requantize, saturate
+//!     planes: pack four pixels into a word, store it at `out` and, but for an odd last channel, at `out + step`
+//!     interleaved: pack two channels into a half, store it at `out + pixel * step`; of an odd last channel its byte
 //! ```
 //!
 //! Dual packing multiplies by `h = 256 * v + w`; its low byte, sign-extended, is `w`. It is exact when every `h` fits 16 bits
 //! and every sum of an odd channel 24: the compiler proves both, or packs plainly.
 
+/// Where outputs lie: one of the distances is 1.
+#[derive(Clone, Copy)]
+pub(super) struct Distances {
+    /// Bytes from channel to channel.
+    pub channel: usize,
+    /// Bytes from pixel to pixel.
+    pub pixel: usize,
+}
+
+impl Distances {
+    /// Bytes that four pixels of `channels` channels reach.
+    #[inline(always)]
+    pub fn reach(&self, channels: usize) -> usize {
+        channels.saturating_sub(1) * self.channel + 3 * self.pixel + 1
+    }
+}
+
 /// One call of the micro-kernel. `x` holds at least one word, `weights` as many words a pair, `pairs` four values a pair,
-/// `out` the four bytes of every channel; there is at least one.
+/// `out` four pixels of every channel; there is at least one.
 pub(super) struct Tile<'a> {
     pub x: &'a [[u32; 4]],
     pub weights: &'a [u32],
@@ -30,7 +48,7 @@ pub(super) struct Tile<'a> {
     pub channels: usize,
     pub zero_point: i32,
     pub out: &'a mut [i8],
-    pub plane: usize,
+    pub to: Distances,
 }
 
 #[cfg(not(kiln_kernels = "dsp"))]
@@ -55,7 +73,7 @@ impl Tile<'_> {
                         continue;
                     }
                     let q = crate::requantize(acc, multiplier, 0).wrapping_add(self.zero_point);
-                    if let Some(to) = self.out.get_mut((2 * pair + c) * self.plane + p) {
+                    if let Some(to) = self.out.get_mut((2 * pair + c) * self.to.channel + p * self.to.pixel) {
                         *to = q.clamp(-128, 127) as i8;
                     }
                 }
@@ -75,7 +93,8 @@ mod dsp {
         end: *const [u32; 4],
         pairs: *const i32,
         out: *mut i8,
-        plane: usize,
+        /// Bytes from plane to plane; from pixel to pixel, negative, where these are interleaved.
+        step: isize,
         channels: usize,
         zero_point: i32,
         /// Bytes of the blocks that the first pass skips; odd for plain weights.
@@ -106,14 +125,14 @@ mod dsp {
                 end: x.end,
                 pairs: self.pairs.as_ptr(),
                 out: self.out.as_mut_ptr(),
-                plane: self.plane,
+                step: if self.to.pixel == 1 { self.to.channel as isize } else { -(self.to.pixel as isize) },
                 channels: self.channels,
                 zero_point: self.zero_point,
                 skip,
                 weights: self.weights.as_ptr(),
             };
             // SAFETY: the lengths are those of `Tile`: the assembly reads `x.len()` words and 4 parameters a pair, and
-            // writes 4 bytes at each of `channels` multiples of `plane`, all inside of the borrowed slices.
+            // writes `channels` bytes of each of four pixels, all inside of the borrowed slices.
             unsafe { gemm(core::hint::black_box(&args)) }
         }
     }
@@ -153,7 +172,7 @@ mod dsp {
             "add r10, r10, r8",
             "orr r10, r10, #1",
             "mov r0, r9",
-            // sp: x, end, pairs, out, plane, channels, zero point, entry
+            // sp: x, end, pairs, out, step, channels, zero point, entry
             "push {{r1-r7, r10}}",
             "5:",
             "ldr r12, [sp, #8]",
@@ -203,23 +222,51 @@ mod dsp {
             "add r1, r1, #16",
             "str r1, [sp, #8]",
             "ldrd r1, r10, [sp, #12]",
+            "ldr r11, [sp, #20]",
+            "subs r11, r11, #2",
+            "str r11, [sp, #20]",
+            "cmp r10, #0",
+            "blt 40f",
             "bfi r2, r3, #8, #8",
             "bfi r2, r4, #16, #8",
             "bfi r2, r5, #24, #8",
             "bfi r6, r7, #8, #8",
             "bfi r6, r8, #16, #8",
             "bfi r6, r9, #24, #8",
-            "ldr r3, [sp, #20]",
-            "subs r3, r3, #2",
-            "str r3, [sp, #20]",
             "str r2, [r1]",
-            "it hs",
-            "strhs r6, [r1, r10]",
+            "cmp r11, #0",
+            "it ge",
+            "strge r6, [r1, r10]",
             "add r1, r1, r10, lsl #1",
+            "50:",
             "str r1, [sp, #12]",
-            "bhi 5b",
+            "bgt 5b",
             "add sp, sp, #32",
             "pop {{r4-r11, pc}}",
+            // Interleaved: r10 is minus the distance of pixels.
+            "40:",
+            "sub r12, r1, r10",
+            "cmp r11, #0",
+            "blt 45f",
+            "bfi r2, r6, #8, #8",
+            "bfi r3, r7, #8, #8",
+            "bfi r4, r8, #8, #8",
+            "bfi r5, r9, #8, #8",
+            "strh r2, [r1], #2",
+            "strh r3, [r12]",
+            "sub r12, r12, r10",
+            "strh r4, [r12]",
+            "sub r12, r12, r10",
+            "strh r5, [r12]",
+            "b 50b",
+            "45:",
+            "strb r2, [r1]",
+            "strb r3, [r12]",
+            "sub r12, r12, r10",
+            "strb r4, [r12]",
+            "sub r12, r12, r10",
+            "strb r5, [r12]",
+            "b 50b",
             dual = const DUAL.unrolled,
             plain = const PLAIN.unrolled,
         )

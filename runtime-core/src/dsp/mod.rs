@@ -4,6 +4,7 @@
 //! A micro-kernel has two bodies: assembly where the core has the instructions, and a scalar one on the same packed tables
 //! everywhere else, so that the host runs the very program that the device runs. `docs/kernels.md` explains the algorithms.
 
+mod byte_runs;
 mod conv2d_i8_dsp;
 mod dense;
 mod depthwise_conv2d_i8_dsp;
@@ -14,6 +15,7 @@ mod fully_connected_i8_dsp;
 mod gather;
 mod gemm;
 mod interleave;
+mod interleaved_conv2d_i8_dsp;
 mod lines;
 pub(crate) mod outside;
 mod pointwise_conv2d_i8_dsp;
@@ -28,4 +30,5 @@ pub use filter_dsp::FilterDsp;
 pub use fully_connected_i8_dsp::{
     DenseFilterDsp, DenseLayerDsp, FullyConnectedI8Dsp, fully_connected_i8_dsp,
 };
+pub use interleaved_conv2d_i8_dsp::{InterleavedConv2dI8Dsp, InterleavedLayerDsp, interleaved_conv2d_i8_dsp};
 pub use pointwise_conv2d_i8_dsp::{PointwiseConv2dI8Dsp, PointwiseLayerDsp, pointwise_conv2d_i8_dsp};

@@ -4,7 +4,7 @@ use super::FilterDsp;
 use super::gather::planes_to_columns;
 use super::lines::Lines;
 use super::outside;
-use super::tiles::{self, Form, Tiles, flat, planar};
+use super::tiles::{self, Form, Tiles, flat, gapless, planar, storable};
 use crate::{Block, Image};
 use core::ops::Range;
 
@@ -31,7 +31,7 @@ pub struct PointwiseConv2dI8Dsp {
 impl PointwiseConv2dI8Dsp {
     /// Whether all pixels are one run; otherwise every row is one.
     const fn one_run(&self) -> bool {
-        flat(&self.input) && flat(&self.output)
+        flat(&self.input) && gapless(&self.output)
     }
 
     /// Output rows that a call computes in any order among each other: tiles over several rows belong to a few of them.
@@ -77,8 +77,10 @@ impl PointwiseConv2dI8Dsp {
         if self.input.height != self.output.height || self.input.width != self.output.width {
             return Err("pointwise_conv2d_i8_dsp: input and output differ in rows or columns");
         }
-        if !planar(&self.input) || !planar(&self.output) {
-            return Err("pointwise_conv2d_i8_dsp: the pixels of a row must be contiguous");
+        if !planar(&self.input) || !storable(&self.output) {
+            return Err(
+                "pointwise_conv2d_i8_dsp: the pixels of a row must be contiguous, or the channels of an output",
+            );
         }
         if self.input.width < 4 && !(self.one_run() && self.input.height * self.input.width >= 4) {
             return Err("pointwise_conv2d_i8_dsp: rows of fewer than four pixels");

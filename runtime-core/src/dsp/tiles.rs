@@ -1,11 +1,11 @@
 //! What convolutions share: their parameters in few bytes, and the walk over output pixels, four at a time.
 
 use super::FilterDsp;
-use super::gemm::Tile;
+use super::gemm::{Distances, Tile};
 use super::lines::{Lines, nonzero};
 use super::outside::{self, Outside};
 use super::words::rolled;
-use crate::{Block, Image, view_mut};
+use crate::{Block, Image, Layout, view_mut};
 use core::num::NonZero;
 use core::ops::Range;
 
@@ -15,7 +15,18 @@ pub(crate) const fn flat(image: &Image) -> bool {
     image.layout.col == 1 && image.layout.row == image.width && image.ring >= image.height
 }
 
-/// Whether the pixels of a row lie one after the other, in each channel. The kernels want that of input and output.
+/// As [`flat`], in each channel or interleaved.
+pub(super) const fn gapless(image: &Image) -> bool {
+    let Layout { row, col, chan } = image.layout;
+    (col == 1 || chan == 1 || image.channels == 1) && row == image.width * col && image.ring >= image.height
+}
+
+/// Whether pixels or channels lie one after the other: what the micro-kernel can store.
+pub(super) const fn storable(image: &Image) -> bool {
+    planar(image) || image.layout.chan == 1 || image.channels == 1
+}
+
+/// Whether the pixels of a row lie one after the other, in each channel.
 pub(super) const fn planar(image: &Image) -> bool {
     image.layout.col == 1 || image.width == 1
 }
@@ -67,7 +78,12 @@ impl Form<'_> {
     /// Whether 16 bits hold what [`Tiles`] keeps.
     pub const fn holds(&self) -> bool {
         let most = u16::MAX as usize;
-        self.ahead / 16 <= most && self.words <= most && Lines::hold(self.output)
+        self.ahead / 16 <= most && self.words <= most && Lines::hold(self.output) && self.pixel() <= most
+    }
+
+    /// Bytes from pixel to pixel. Of a single one it does not matter, and the micro-kernel wants it to be 1.
+    const fn pixel(&self) -> usize {
+        if planar(self.output) && !self.one_run { 1 } else { self.output.layout.col }
     }
 }
 
@@ -83,6 +99,7 @@ pub(super) struct Tiles<'a> {
     words: u16,
     buffer: u16,
     channels: u16,
+    pixel: u16,
     height: u16,
     pub width: NonZero<u16>,
     dual: bool,
@@ -107,6 +124,7 @@ impl<'a> Tiles<'a> {
             words: form.words as u16,
             buffer: (form.buffer_len() / 16) as u16,
             channels: if fits { output.channels as u16 } else { 0 },
+            pixel: form.pixel() as u16,
             height: output.height as u16,
             width: nonzero(output.width),
             dual: form.dual,
@@ -118,14 +136,15 @@ impl<'a> Tiles<'a> {
         }
     }
 
-    /// All output channels of a tile: `out[c * plane + p]` for its pixels `p`. Nothing is written when the lengths do not fit.
+    /// All output channels of a tile. Nothing is written when the lengths do not fit.
     #[inline(always)]
-    fn compute(&self, x: &[[u32; 4]], out: &mut [i8], plane: usize) {
+    fn compute(&self, x: &[[u32; 4]], out: &mut [i8], to: Distances) {
         let channels = self.channels as usize;
-        if channels > 0 && x.len() == self.words as usize && (channels - 1) * plane + 4 <= out.len() {
+        let stored = to.pixel == 1 || to.channel == 1 || channels == 1;
+        if channels > 0 && x.len() == self.words as usize && to.reach(channels) <= out.len() && stored {
             let FilterDsp { weights, pairs } = self.filter;
             let zero_point = self.zero_point as i32;
-            Tile { x, weights, pairs, channels, zero_point, out, plane }.run(self.dual);
+            Tile { x, weights, pairs, channels, zero_point, out, to }.run(self.dual);
         }
     }
 }
@@ -157,8 +176,8 @@ pub(super) fn run(mem: &mut [Block], t: &Tiles, rows: Range<usize>, gather: &mut
     let Some((ahead, rest)) = scratch.split_at_mut_checked(ahead) else { return };
     let Some((columns, buffer)) = rest.split_at_mut_checked(words) else { return };
     let columns = view_mut::<u32>(columns).as_chunks_mut::<4>().0;
-    let (buffer, plane, width) = (view_mut::<i8>(buffer), t.output.chan as usize, t.width.get() as usize);
-    let reach = (t.channels as usize).saturating_sub(1) * plane + 4;
+    let (buffer, width, channels) = (view_mut::<i8>(buffer), t.width.get() as usize, t.channels as usize);
+    let distances = Distances { channel: t.output.chan as usize, pixel: t.pixel as usize };
 
     let mut y = rows.start;
     while y < rows.end {
@@ -173,34 +192,57 @@ pub(super) fn run(mem: &mut [Block], t: &Tiles, rows: Range<usize>, gather: &mut
         while x < end {
             let start = Start { y: row, x: x.min(last), count: pixels.min(4) };
             gather(&outside, ahead, start, columns);
-            let at = t.output.at(row) + start.x;
+            let at = t.output.at(row) + start.x * distances.pixel;
             let fresh = x - start.x..(end - start.x).min(4);
             x += 4;
             let direct = fresh.len() == 4 || !(short || t.once);
-            let (out, step) = match direct {
-                true => (outside.get_mut(at, reach), plane),
-                false => (&mut *buffer, 4),
+            let (out, to) = match direct {
+                true => (outside.get_mut(at, distances.reach(channels)), distances),
+                false => (&mut *buffer, Distances { channel: 4, pixel: 1 }),
             };
-            t.compute(columns, out, step);
+            t.compute(columns, out, to);
             if !direct {
-                store(&mut outside, (at, plane), fresh, buffer.get(..4 * t.channels as usize).unwrap_or(&[]));
+                store(&mut outside, (at, distances), fresh, buffer.get(..4 * channels).unwrap_or(&[]));
             }
         }
     }
-    clamp_lines(&mut outside, &t.output, (rows, t.channels as usize, width), t.min, t.max);
+    let runs = match distances.pixel {
+        1 => Runs::of_planes(&t.output, channels, width),
+        pixel => Runs { count: width, distance: pixel, len: channels },
+    };
+    clamp_lines(&mut outside, &t.output, (rows, runs), t.min, t.max);
 }
 
 /// Stores the outputs of some pixels of a tile.
 #[inline(never)]
-fn store(outside: &mut Outside, (at, plane): (usize, usize), pixels: Range<usize>, values: &[i8]) {
-    for (c, values) in values.as_chunks::<4>().0.iter().enumerate() {
-        let values = values.get(pixels.clone()).unwrap_or(&[]);
-        for (to, &value) in
-            outside.get_mut(at + pixels.start + c * plane, pixels.len()).iter_mut().zip(values)
-        {
-            *to = value;
+fn store(outside: &mut Outside, (at, to): (usize, Distances), pixels: Range<usize>, values: &[i8]) {
+    let mut at = at + pixels.start * to.pixel;
+    for values in values.as_chunks::<4>().0 {
+        let mut pixel = at;
+        for &value in values.get(pixels.clone()).unwrap_or(&[]) {
+            if let [to] = outside.get_mut(pixel, 1) {
+                *to = value;
+            }
+            pixel += to.pixel;
             rolled();
         }
+        at += to.channel;
+    }
+}
+
+/// Runs of bytes in a row: of a channel each, or of a pixel.
+#[derive(Clone, Copy)]
+pub(super) struct Runs {
+    pub count: usize,
+    pub distance: usize,
+    pub len: usize,
+}
+
+impl Runs {
+    /// A row of each channel.
+    #[inline(always)]
+    pub fn of_planes(lines: &Lines, channels: usize, width: usize) -> Runs {
+        Runs { count: channels, distance: lines.chan as usize, len: width }
     }
 }
 
@@ -209,7 +251,7 @@ fn store(outside: &mut Outside, (at, plane): (usize, usize), pixels: Range<usize
 pub(super) fn clamp_lines(
     outside: &mut Outside,
     output: &Lines,
-    (rows, channels, width): (Range<usize>, usize, usize),
+    (rows, runs): (Range<usize>, Runs),
     min: i8,
     max: i8,
 ) {
@@ -217,11 +259,13 @@ pub(super) fn clamp_lines(
         return;
     }
     for y in rows {
-        for c in 0..channels {
-            for value in outside.get_mut(output.row(y, c), width) {
+        let mut at = output.at(y);
+        for _ in 0..runs.count {
+            for value in outside.get_mut(at, runs.len) {
                 *value = (*value).max(min).min(max);
                 rolled();
             }
+            at += runs.distance;
             rolled();
         }
     }

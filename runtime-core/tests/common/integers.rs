@@ -248,6 +248,27 @@ pub fn dsp(visit: &mut impl Visit) {
         })
     });
     visit.case(Case::<i8, i8> {
+        dense: true,
+        ..Case::windowed("interleaved_conv2d_i8_dsp", |mem, input, output, rows| {
+            let p = InterleavedConv2dI8Dsp {
+                input,
+                output,
+                window: WINDOW,
+                dual: true,
+                input_zero_point: ZP_X,
+                output_zero_point: ZP_Y,
+                min: MIN,
+                max: MAX,
+                scratch: SCRATCH,
+            };
+            let (weights, pairs) =
+                (table(8, 2 * 12), [3, -70_000, 1 << 18, 1 << 27, 900, 5, 1 << 17, 1 << 28]);
+            let filter = FilterDsp { weights: &weights, pairs: &pairs };
+            assert_eq!(p.check(&filter, ARENA), Ok(()));
+            interleaved_conv2d_i8_dsp(mem, &p.layer(&filter), rows);
+        })
+    });
+    visit.case(Case::<i8, i8> {
         planar: true,
         ..Case::pointwise("pointwise_conv2d_i8_dsp", |mem, input, output, rows| {
             let p = PointwiseConv2dI8Dsp {
