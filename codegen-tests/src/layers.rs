@@ -79,6 +79,30 @@ pub fn wide_layers(random: &mut Random, n: usize, size: usize) -> Layers {
     layers
 }
 
+/// Adds two convolutions, the second one on the output of the first: families whose windows want interleaved images get them.
+pub fn chain(layers: &mut Layers, random: &mut Random) {
+    let mut input = (random.range(3, 9), random.range(3, 9), random.range(1, 6));
+    for _ in 0..2 {
+        let kernel = (random.range(1, 3), random.range(2, 3));
+        let window = window(random, kernel, true);
+        let (height, width) = outputs(random, &window, (input.0, input.1));
+        let output = (height, width, random.range(2, 6));
+        let planes = |(height, width, channels)| {
+            let layout = Layout { row: width, col: 1, chan: width * height };
+            Image { offset: 0, height, width, channels, layout, ring: height }
+        };
+        push_conv_of(layers, random, (planes(input), planes(output)), 1, window);
+        input = output;
+    }
+    let program = &mut layers.program;
+    let between = program.outputs.swap_remove(program.outputs.len() - 2).buffer;
+    program.inputs.pop();
+    layers.inputs.pop();
+    if let Some(second) = program.steps.last_mut() {
+        second.reads = vec![Some(between)];
+    }
+}
+
 /// What an image may look like.
 #[derive(Clone, Copy, PartialEq)]
 enum Form {
@@ -190,7 +214,17 @@ fn push_conv(
 ) {
     let groups =
         if random.one_in(5) && input.2.is_multiple_of(2) && output.2.is_multiple_of(2) { 2 } else { 1 };
-    let (input, output) = (image(random, input, Form::Any), image(random, output, Form::Dense));
+    let images = (image(random, input, Form::Any), image(random, output, Form::Dense));
+    push_conv_of(layers, random, images, groups, window);
+}
+
+fn push_conv_of(
+    layers: &mut Layers,
+    random: &mut Random,
+    (input, output): (Image, Image),
+    groups: usize,
+    window: Window,
+) {
     let taps = window.height * window.width * input.channels / groups;
     let q = quantization(random);
     let p = Conv2dI8 {

@@ -1,6 +1,6 @@
 //! The kernels of every family against the plain ones: the same bits, on the host and on the device.
 
-use codegen_tests::layers::{Layers, Random, layers, wide_layers};
+use codegen_tests::layers::{Layers, Random, chain, layers, wide_layers};
 use kiln_cli::bench::{self, BOARDS, BenchModel, BenchOptions};
 use kiln_cli::toolchain::{Toolchain, find_program};
 use kiln_compiler::kernels::{Kernel, Overlay};
@@ -63,11 +63,13 @@ fn fast_forms(family: Family) -> BTreeMap<&'static str, usize> {
     let mut random = Random(5);
     let mut seen = BTreeMap::new();
     for round in 0..150 {
-        let layers = match round % 10 {
+        let mut layers = match round % 10 {
             0 => layers(&mut random, 12, 4000),
             1 => wide_layers(&mut random, 4, 300),
             _ => layers(&mut random, 12, 300),
         };
+        // Every other program has buffers of its own to interleave.
+        (0..round % 2 * 2).for_each(|_| chain(&mut layers, &mut random));
         let expected = expected(&layers);
         let program = selected(&layers, family);
         at_each_level(family, |level| {
@@ -131,7 +133,8 @@ fn kernels_compute_in_place_what_they_say_they_can() {
     let mut random = Random(7);
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     for round in 0..90 {
-        let layers = layers(&mut random, 12, if round % 10 == 0 { 4000 } else { 300 });
+        let mut layers = layers(&mut random, 12, if round % 10 == 0 { 4000 } else { 300 });
+        (0..round % 2).for_each(|_| chain(&mut layers, &mut random));
         let expected = expected(&layers);
         for family in Family::ALL {
             let program = select::select(layers.program.clone(), family);
@@ -172,7 +175,8 @@ fn model(program: &Program, inputs: &[Tensor], name: &str) -> BenchModel {
 #[test]
 fn devices_compute_the_same_bits_as_the_plain_kernels() {
     let mut random = Random(6);
-    let cases: Vec<Layers> = [2000, 400].map(|size| layers(&mut random, 72, size)).into();
+    let mut cases: Vec<Layers> = [2000, 400].map(|size| layers(&mut random, 72, size)).into();
+    (0..12).for_each(|_| chain(&mut cases[1], &mut random));
     for board in BOARDS {
         let family = kiln_cli::target::family(board.name()).expect("a known target");
         let missing = Toolchain::find(board.target).is_err() || find_program(board.emulator).is_none();

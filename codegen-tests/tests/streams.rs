@@ -403,10 +403,13 @@ fn a_ring_that_is_too_small_is_found() {
     for seed in 0..60 {
         let (program, _) = random(seed);
         let Some(shape) = plan::stream(&program, 0..program.steps.len(), 1) else { continue };
+        let places = plan::plan_as(&program, shape.clone()).placement.buffers;
         for buffer in 0..program.buffers.len() {
             let mut shape = shape.clone();
             let Some(Some(form)) = shape.forms.get_mut(buffer) else { continue };
-            if form.ring < 2 || form.ring == form.height {
+            // An input in the place of an output has more rows than it needs.
+            let in_place = places.iter().filter(|place| **place == places[buffer]).count() > 1;
+            if form.ring < 2 || form.ring == form.height || in_place {
                 continue;
             }
             form.ring -= 1;

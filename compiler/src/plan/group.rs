@@ -236,6 +236,7 @@ fn more(program: &Program, shape: &Shape, index: usize) -> f64 {
     let channels = output.channels as f64;
     let copies = match kernel {
         Kernel::InterleavedConv2dI8Dsp(_) => waste,
+        Kernel::Conv2dI8Dsp(_) if input.channels == 1 => calls * values * 3.5 + waste,
         Kernel::Conv2dI8Dsp(_) => calls * values * 6.5 + waste,
         Kernel::PointwiseConv2dI8Dsp(_) => waste,
         Kernel::DepthwiseConv2dI8Dsp(_) => calls * (values * 1.2 + (230 + 20 * again) as f64 * channels),

@@ -43,6 +43,17 @@ pub(super) fn all(program: &Program, shape: &Shape) -> Vec<InPlace> {
     shape.streams.iter().flat_map(of).collect()
 }
 
+/// The step that first writes where a buffer lies, if that is an input in its place.
+pub(super) fn earliest_writer(program: &Program, shape: &Shape, buffer: BufferId) -> Option<usize> {
+    let all = all(program, shape);
+    let mut first = buffer;
+    while let Some(found) = all.iter().find(|found| found.to == first) {
+        first = found.from;
+    }
+    let writer = program.steps.iter().position(|step| step.writes.contains(&first));
+    writer.filter(|_| first != buffer)
+}
+
 /// The first input of a step that may lie in the place of its output, if both have as many rows in memory.
 fn candidate(program: &Program, shape: &Shape, stream: &Stream, index: usize) -> Option<InPlace> {
     let step = &program.steps[index];

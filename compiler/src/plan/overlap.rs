@@ -5,6 +5,7 @@
 //! the largest of `end of the rows written - begin of the rows to be read` over all calls. Inside of one call of a stream nothing
 //! is known of the order, and a step that runs as a whole is a stream whose calls are as many rows as its kernel takes at once.
 
+use super::in_place;
 use super::live::{Life, Overlay};
 use super::stream::first_read;
 use crate::program::{BufferId, Program, Shape};
@@ -49,6 +50,8 @@ pub(super) fn shift(
     let users = |f: &dyn Fn(usize) -> bool| -> Vec<usize> { steps.clone().filter(|&s| f(s)).collect() };
     let [writer] = users(&|s| program.steps[s].writes.contains(&to))[..] else { return None };
     let stream = shape.stream(steps.start);
+    // Rows of an input that lies in the place of the output come before those of the output.
+    let earliest = in_place::earliest_writer(program, shape, to).unwrap_or(writer);
     let kernel = shape.kernel(program, writer);
     let (output, size) = (kernel.writes().first().copied()?, kernel.write_elems().first()?.size());
     let mut readers = vec![];
@@ -71,7 +74,7 @@ pub(super) fn shift(
         for (reader, kernel, images) in &readers {
             let next = match stream {
                 None => (tick + 1).saturating_sub(kernel.rows_at_once()),
-                Some(s) if *reader < writer => s.rows_of(*reader)?.done(tick),
+                Some(s) if *reader < earliest => s.rows_of(*reader)?.done(tick),
                 Some(s) => s.rows_at(*reader, tick).start,
             };
             let Some(row) = first_read(kernel, next) else { continue };

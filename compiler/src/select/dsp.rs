@@ -1,8 +1,8 @@
 //! The kernels for cores with the DSP extension.
 
 use super::interleave::{Planes, interleave, movable};
-use super::pack::{self, Layer, words_of_byte_runs, words_of_runs};
-use super::{Exchange, Forms, exchange_layers, layer};
+use super::pack::{self, Layer, Taps, words_of_byte_runs, words_of_runs};
+use super::{Exchange, Forms, as_columns, exchange_layers, layer};
 use crate::kernels::{Kernel, Overlay};
 use crate::program::Program;
 use kiln_runtime_core::{
@@ -12,12 +12,15 @@ use kiln_runtime_core::{
 
 /// The forms of each kind of layer.
 const FORMS: Forms = Forms { conv, depthwise, dense };
+/// Those of a program with interleaved buffers, which then needs the code of one kind of gather only.
+const INTERLEAVED: Forms = Forms { conv: interleaved_conv, ..FORMS };
 
 /// Exchanges every step that has a faster form.
 pub(super) fn select(program: &mut Program) {
     let interleaved = interleaved(program);
     interleave(program, &interleaved);
-    exchange_layers(program, &FORMS);
+    let some = interleaved.iter().any(Option::is_some);
+    exchange_layers(program, if some { &INTERLEAVED } else { &FORMS });
 }
 
 /// The buffers to interleave: windows of several channels are then runs of bytes, which need no copy of the rows. Depthwise and
@@ -59,6 +62,17 @@ fn join(alike: &mut [usize], program: &Program, buffers: &[usize]) {
 }
 
 fn conv(layer: &Layer, p: &Conv2dI8) -> Vec<Exchange> {
+    let columns = as_columns(&p.input, &p.window).filter(|_| p.input.height * p.input.width > 1);
+    match columns {
+        Some((input, window)) => {
+            let words = words_of_runs(window.height, window.width);
+            vec![windowed(layer, &Conv2dI8 { input, window, ..*p }, &words)]
+        }
+        None => interleaved_conv(layer, p),
+    }
+}
+
+fn interleaved_conv(layer: &Layer, p: &Conv2dI8) -> Vec<Exchange> {
     let Conv2dI8 { input, output, window, input_zero_point, output_zero_point, min, max, .. } = *p;
     let (taps, scratch) = (window.height * window.width, 0);
     // One pixel is of any layout, and mostly a dense layer.
@@ -93,12 +107,18 @@ fn conv(layer: &Layer, p: &Conv2dI8) -> Vec<Exchange> {
         let p = PointwiseConv2dI8Dsp { input, output, dual, output_zero_point, min, max, scratch };
         forms.push((Kernel::PointwiseConv2dI8Dsp(p), Some(packed.tables)));
     }
-    let packed = layer.pack(&words_of_runs(taps, input.channels));
-    let dual = packed.dual;
+    forms.push(windowed(layer, p, &words_of_runs(taps, input.channels)));
+    forms
+}
+
+/// The form that copies rows into a ring of words.
+fn windowed(layer: &Layer, p: &Conv2dI8, words: &[Taps]) -> Exchange {
+    let Conv2dI8 { input, output, window, input_zero_point, output_zero_point, min, max, .. } = *p;
+    let packed = layer.pack(words);
+    let (dual, scratch) = (packed.dual, 0);
     let p =
         Conv2dI8Dsp { input, output, window, dual, input_zero_point, output_zero_point, min, max, scratch };
-    forms.push((Kernel::Conv2dI8Dsp(p), Some(packed.tables)));
-    forms
+    (Kernel::Conv2dI8Dsp(p), Some(packed.tables))
 }
 
 fn depthwise(layer: &Layer, p: &DepthwiseConv2dI8) -> Vec<Exchange> {

@@ -295,8 +295,11 @@ impl Windows<'_> {
         };
         let (mut ky, mut columns) = (0, columns);
         while ky < height {
-            let most = most.min(height - ky);
-            let rows = p.rows_inside(first, ky, most).min(p.rows_inside(last, ky, most));
+            let mut rows = p.rows_inside(first, ky, most.min(height - ky));
+            // Pixels of several rows, where each may be at the end of a ring.
+            for pixel in if even { 1..1 } else { 1..opaque(4) } {
+                rows = p.rows_inside(self.corner(pixel), ky, rows);
+            }
             let mut kx = 0;
             while kx < width {
                 let all = core::mem::take(&mut columns);
