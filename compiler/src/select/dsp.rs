@@ -16,11 +16,11 @@ const FORMS: Forms = Forms { conv, depthwise, dense };
 const INTERLEAVED: Forms = Forms { conv: interleaved_conv, ..FORMS };
 
 /// Exchanges every step that has a faster form.
-pub(super) fn select(program: &mut Program) {
+pub(super) fn select(program: &mut Program, may: &dyn Fn(&Kernel, &Kernel) -> bool) {
     let interleaved = interleaved(program);
     interleave(program, &interleaved);
     let some = interleaved.iter().any(Option::is_some);
-    exchange_layers(program, if some { &INTERLEAVED } else { &FORMS });
+    exchange_layers(program, if some { &INTERLEAVED } else { &FORMS }, may);
 }
 
 /// The buffers to interleave: windows of several channels are then runs of bytes, which need no copy of the rows. Depthwise and
