@@ -1,8 +1,8 @@
 //! Max and average pooling. Global pooling and ReduceMean are a window as large as the image.
 
 use crate::hints::rolled;
-use crate::requantize::clamp_float;
-use crate::{Activation, Block, Image, Plain, Window, div_round_half_even, view_mut};
+use crate::requantize::{clamp_float, clamped_share};
+use crate::{Activation, Block, Image, Plain, Window, view_mut};
 use core::ops::Range;
 
 const fn check(input: &Image, output: &Image, size: usize, arena: usize) -> Result<(), &'static str> {
@@ -142,8 +142,8 @@ impl<T: Activation> AveragePool<T> {
         let (zero_point, min, max): (i32, i32, i32) =
             (self.output_zero_point.into(), self.min.into(), self.max.into());
         let n = if self.count_include_pad { self.window.height * self.window.width } else { taps };
-        let mean = div_round_half_even(sum as i64 * self.multiplier as i64, (n as i64) << (self.shift & 63));
-        T::narrow((mean + zero_point as i64).max(min as i64).min(max as i64) as i32)
+        let mean = (sum as i64 * self.multiplier as i64, (n as i64) << (self.shift & 63));
+        T::narrow(clamped_share(mean, zero_point, min, max))
     }
 }
 

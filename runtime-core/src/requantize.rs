@@ -73,8 +73,11 @@ pub fn div_round_half_even(num: i64, den: i64) -> i64 {
 /// are small.
 fn long_division(num: u64, den: u64) -> (u64, u64) {
     let (mut floor, mut rest) = (0, num);
-    let mut bits = den.leading_zeros().saturating_sub(num.leading_zeros());
-    let mut den = den << bits;
+    let (mut den, mut bits) = (den, 0);
+    while den <= rest >> 1 {
+        (den, bits) = (den << 1, bits + 1);
+        rolled();
+    }
     loop {
         rolled();
         floor <<= 1;
@@ -88,6 +91,13 @@ fn long_division(num: u64, den: u64) -> (u64, u64) {
         (den, bits) = (den >> 1, bits - 1);
     }
     (floor, rest)
+}
+
+/// `zero_point` plus `num / den`, rounded as by [`div_round_half_even`], at least `min` and at most `max`. Out of line: on small cores
+/// a comparison of 64 bits is not worth a second copy.
+#[inline(never)]
+pub(crate) fn clamped_share((num, den): (i64, i64), zero_point: i32, min: i32, max: i32) -> i32 {
+    (div_round_half_even(num, den).saturating_add(zero_point as i64)).max(min as i64).min(max as i64) as i32
 }
 
 /// The nearest integer as a float, ties to even, for `|x| <= 2^22`: adding `1.5 * 2^23` leaves no fraction bits, and

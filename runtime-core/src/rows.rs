@@ -20,11 +20,15 @@ impl Rows {
     /// Rows that are done after tick `tick`.
     pub const fn done(&self, tick: usize) -> usize {
         let ahead = self.lead + self.step * tick as isize;
-        match ahead.checked_div(self.every) {
-            Some(done) if ahead > 0 && done < self.height as isize => done as usize,
-            Some(_) if ahead > 0 => self.height,
-            _ => 0,
+        if ahead <= 0 || self.every <= 0 {
+            return 0;
         }
+        // Both are positive: unsigned division needs no test of its operands.
+        let done = match (ahead as usize).checked_div(self.every as usize) {
+            Some(done) => done,
+            None => 0,
+        };
+        if done < self.height { done } else { self.height }
     }
 
     /// The rows of tick `tick`, often none.

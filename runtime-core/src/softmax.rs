@@ -1,7 +1,8 @@
 //! Softmax over the channels of every pixel.
 
 use crate::elementwise::check_map;
-use crate::{Block, Image, div_round_half_even, math, view_mut};
+use crate::requantize::clamped_share;
+use crate::{Block, Image, math, view_mut};
 use core::ops::Range;
 
 /// Parameters of [`softmax_i8`].
@@ -47,14 +48,12 @@ pub fn softmax_i8(mem: &mut [Block], p: &SoftmaxI8, rows: Range<usize>, exp: &[u
             let value = |mem: &[i8], c| mem.get(p.input.at(y, x, c)).copied().unwrap_or(-128) as i32;
             let largest = (0..p.input.channels).fold(-128, |m, c| value(mem, c).max(m));
             let e = |mem: &[i8], c| exp.get((largest - value(mem, c)) as usize).copied().unwrap_or(0);
-            let sum = (0..p.input.channels).fold(0u64, |sum, c| sum + e(mem, c) as u64);
+            let sum = (0..p.input.channels).fold(0u32, |sum, c| sum.wrapping_add(e(mem, c)));
             // The output may not lie over the input: later channels still read it.
             for c in 0..p.output.channels {
-                let share = div_round_half_even(
-                    e(mem, c) as i64 * p.multiplier as i64,
-                    (sum as i64).wrapping_shl(p.shift as u32),
-                );
-                let q = (share + p.output_zero_point as i64).max(p.min as i64).min(p.max as i64);
+                let (num, den) =
+                    (e(mem, c) as i64 * p.multiplier as i64, (sum as i64).wrapping_shl(p.shift as u32));
+                let q = clamped_share((num, den), p.output_zero_point as i32, p.min as i32, p.max as i32);
                 if let Some(to) = mem.get_mut(p.output.at(y, x, c)) {
                     *to = q as i8;
                 }

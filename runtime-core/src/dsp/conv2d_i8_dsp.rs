@@ -349,7 +349,7 @@ fn widen_columns(p: &ConvLayerDsp, outside: &Outside, at: usize, row: &mut [u32]
     let bytes = view_mut::<i8>(bytes);
     let inside = p.inside as usize;
     let middle = bytes.get_mut(p.left as usize..).unwrap_or(&mut []);
-    copy_rows((outside.get(at, inside), 0), (middle, 0), 1, inside);
+    copy_rows(outside.get(at, inside), middle, (0, 0), (1, inside));
     let (even, odd) = row.split_at_mut_checked(p.phase as usize).unwrap_or_default();
     bytes_to_pairs(bytes, even);
     bytes_to_pairs(bytes.get(1..).unwrap_or(&[]), odd);

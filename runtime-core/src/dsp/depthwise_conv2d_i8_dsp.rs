@@ -11,6 +11,7 @@ use super::outside::{self, Outside};
 use super::tiles::{self, Runs, clamp_lines, planar};
 use super::words::{fill, rolled, word};
 use crate::{Block, Image, Window, view_mut};
+use core::num::NonZero;
 use core::ops::Range;
 
 /// Tables of an int8 depthwise layer for cores with the DSP extension.
@@ -68,7 +69,8 @@ impl DepthwiseConv2dI8Dsp {
     pub const fn strip(&self) -> usize {
         let most = if self.strip < self.output.height { self.strip } else { self.output.height };
         let mut rows = if most == 0 { 1 } else { most };
-        while rows > 1 && self.padded_rows(rows) * self.stride() > STRIP {
+        // [`DepthwiseLayerDsp`] counts them in a byte.
+        while rows > u8::MAX as usize || rows > 1 && self.padded_rows(rows) * self.stride() > STRIP {
             rows = rows.div_ceil(2);
         }
         rows
@@ -111,7 +113,9 @@ impl DepthwiseConv2dI8Dsp {
             return Err("depthwise_conv2d_i8_dsp: scratch outside of the arena");
         }
         if !self.holds() {
-            return Err("depthwise_conv2d_i8_dsp: an extent of more than 16 bits");
+            return Err(
+                "depthwise_conv2d_i8_dsp: a window of more than 255 rows or columns, or an image of more than 65,535",
+            );
         }
         let channels = self.output.channels;
         if filter.weights.len() != channels * self.words() || filter.channels.len() != channels * 2 {
@@ -124,34 +128,33 @@ impl DepthwiseConv2dI8Dsp {
 /// [`DepthwiseConv2dI8Dsp`] and its tables as the kernel reads them, in few bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct DepthwiseLayerDsp<'a> {
-    filter: DepthwiseFilterDsp<'a>,
-    pub(super) input: Lines,
+    pub(super) filter: DepthwiseFilterDsp<'a>,
+    input: Lines,
     pub(super) output: Lines,
     scratch: u32,
     /// Blocks of scratch.
     blocks: u16,
-    /// Input channels.
-    channels: u16,
-    depth_multiplier: u16,
+    /// Output channels.
+    pub(super) channels: u16,
     height: u16,
-    /// Columns of the input that windows reach, and those of the padding in front of them.
+    /// Columns of the input that windows reach.
     inside: u16,
-    left: u16,
-    pad_top: u16,
     /// Bytes of a padded row.
     pub(super) stride: u16,
     /// Columns of the output.
     pub(super) width: u16,
-    strip: u16,
+    strip: NonZero<u8>,
+    /// Output channels for each input channel.
+    depth_multiplier: u8,
+    /// Columns of padding in front of those of the input, and rows above it.
+    left: u8,
+    pad_top: u8,
     /// Padded rows of one output row.
-    reach_h: u16,
-    /// Rows and words of a kernel row, and strides.
-    pub(super) taps_h: u16,
-    pub(super) words: u16,
-    pub(super) stride_h: u16,
-    pub(super) stride_w: u16,
-    /// From kernel row to kernel row, in padded rows.
-    pub(super) dilation_h: u16,
+    pub(super) reach_h: u8,
+    /// Words of a kernel row, and strides.
+    pub(super) words: u8,
+    pub(super) stride_h: u8,
+    pub(super) stride_w: u8,
     input_zero_point: i8,
     pub(super) zero_point: i8,
     min: i8,
@@ -164,19 +167,14 @@ pub struct DepthwiseLayerDsp<'a> {
 pub(super) type Micro = fn(&DepthwiseLayerDsp, &mut Plane);
 
 impl DepthwiseConv2dI8Dsp {
-    /// Whether 16 bits hold what [`DepthwiseLayerDsp`] keeps.
+    /// Whether [`DepthwiseLayerDsp`] can hold it.
     const fn holds(&self) -> bool {
-        let (w, most) = (&self.window, u16::MAX as usize);
-        let window = w.height <= most && w.stride_h <= most && w.stride_w <= most && w.dilation_h <= most;
-        let plane = w.pad_top <= most
-            && self.padded_rows(1) <= most
-            && self.stride() <= most
-            && self.scratch_len() / 16 <= most;
-        window
-            && plane
-            && self.depth_multiplier <= most
-            && Lines::hold(&self.input)
-            && Lines::hold(&self.output)
+        let (w, short, most) = (&self.window, u8::MAX as usize, u16::MAX as usize);
+        let window = w.height <= short && w.width <= short && w.stride_h <= short && w.stride_w <= short;
+        let padding = w.pad_top <= short && w.pad_left <= short && self.depth_multiplier <= short;
+        let rows = w.dilation_h <= short && self.padded_rows(1) <= short;
+        let plane = self.stride() <= most && self.scratch_len() / 16 <= most;
+        window && padding && rows && plane && Lines::hold(&self.input) && Lines::hold(&self.output)
     }
 
     /// Packs parameters and tables. Those that `check` refuses compute nothing, or what no one asked for.
@@ -191,21 +189,22 @@ impl DepthwiseConv2dI8Dsp {
             output: Lines::of(&self.output),
             scratch: self.scratch as u32,
             blocks: (self.scratch_len() / 16) as u16,
-            channels: self.input.channels as u16,
-            depth_multiplier: self.depth_multiplier as u16,
+            channels: self.output.channels as u16,
             height: self.input.height as u16,
             inside: inside as u16,
-            left: left as u16,
-            pad_top: w.pad_top as u16,
             stride: stride as u16,
             width: self.output.width as u16,
-            strip: self.strip() as u16,
-            reach_h: self.padded_rows(1) as u16,
-            taps_h: w.height as u16,
-            words: w.width.div_ceil(4) as u16,
-            stride_h: w.stride_h as u16,
-            stride_w: w.stride_w as u16,
-            dilation_h: w.dilation_h as u16,
+            strip: match NonZero::new(self.strip() as u8) {
+                Some(strip) => strip,
+                None => NonZero::<u8>::MIN,
+            },
+            depth_multiplier: self.depth_multiplier as u8,
+            left: left as u8,
+            pad_top: w.pad_top as u8,
+            reach_h: self.padded_rows(1) as u8,
+            words: w.width.div_ceil(4) as u8,
+            stride_h: w.stride_h as u8,
+            stride_w: w.stride_w as u8,
             input_zero_point: self.input_zero_point,
             zero_point: self.output_zero_point,
             min: self.min,
@@ -227,30 +226,25 @@ pub fn depthwise_conv2d_i8_dsp(mem: &mut [Block], p: &DepthwiseLayerDsp, rows: R
     let mut y = rows.start;
     while y < rows.end {
         // Where the ring of the output begins anew, so does a strip.
-        let n = (rows.end - y).min((p.strip as usize).max(1)).min(p.output.run(y));
+        let n = (rows.end - y).min(p.strip.get() as usize).min(p.output.run(y));
         fill(view_mut(scratch), word([p.input_zero_point; 4]));
         let plane = view_mut(scratch);
-        let mut output = 0;
-        for input in 0..p.channels as usize {
-            p.copy(&outside, (y, n), input, plane);
-            for _ in 0..p.depth_multiplier {
-                p.compute(plane, (y, n), output, &mut outside);
-                output += 1;
-                rolled();
+        // The outputs of an input channel follow each other.
+        let (mut input, mut left) = (0, 0);
+        for channel in 0..p.channels as usize {
+            if left == 0 {
+                p.copy(&outside, (y, n), input, plane);
+                (input, left) = (input + 1, p.depth_multiplier);
             }
+            left = left.wrapping_sub(1);
+            p.compute(plane, (y, n), channel, &mut outside);
             rolled();
         }
         y += n;
         rolled();
     }
-    let channels = p.channels as usize * p.depth_multiplier as usize;
-    clamp_lines(
-        &mut outside,
-        &p.output,
-        (rows, Runs::of_planes(&p.output, channels, p.width as usize)),
-        p.min,
-        p.max,
-    );
+    let runs = Runs::of_planes(&p.output, p.channels as usize, p.width as usize);
+    clamp_lines(&mut outside, &p.output, (rows, runs), p.min, p.max);
 }
 
 // Each step stands by itself: in one function, LLVM would load every parameter in front of all loops, and that is more code
@@ -271,7 +265,7 @@ impl DepthwiseLayerDsp<'_> {
             let n = (end - y).min(self.input.run(y - pad));
             let source = outside.get(self.input.row(y - pad, channel), (n - 1) * self.input.step() + inside);
             let plane = plane.get_mut(to..).unwrap_or(&mut []);
-            copy_rows((source, self.input.step()), (plane, stride), n, inside);
+            copy_rows(source, plane, (self.input.step(), stride), (n, inside));
             (y, to) = (y + n, to + n * stride);
         }
     }
@@ -279,12 +273,8 @@ impl DepthwiseLayerDsp<'_> {
     /// Rows of one output channel.
     #[inline(never)]
     fn compute(&self, values: &[i8], (first, rows): (usize, usize), channel: usize, outside: &mut Outside) {
-        let words = 2 * self.taps_h as usize * self.words as usize;
-        let weights = self.filter.weights.get(channel * words..).and_then(|weights| weights.get(..words));
-        let tables = self.filter.channels.as_chunks::<2>().0.get(channel);
-        let (Some(weights), Some(tables)) = (weights, tables) else { return };
         let out = (rows - 1) * self.output.step() + self.width as usize;
         let out = outside.get_mut(self.output.row(first, channel), out);
-        (self.plane)(self, &mut Plane { values, weights, tables, rows, out });
+        (self.plane)(self, &mut Plane { values, channel, rows, out });
     }
 }

@@ -66,12 +66,12 @@ mod dsp {
     #[allow(unsafe_code)]
     fn run(p: &DepthwiseLayerDsp, plane: &mut Plane, micro: unsafe extern "C" fn(*const Args)) {
         let (stride, step, width) = (p.stride as usize, p.stride_w as usize, p.width as usize);
-        let Plane { values, weights, tables, rows, ref mut out } = *plane;
-        let (Some(weights), Some(last), Some(column)) =
-            (weights.first_chunk::<6>(), rows.checked_sub(1), width.checked_sub(1))
-        else {
-            return;
-        };
+        let Plane { values, channel, rows, ref mut out } = *plane;
+        let (Some(last), Some(column)) = (rows.checked_sub(1), width.checked_sub(1)) else { return };
+        let Some(weights) = p.filter.weights.get(6 * channel..) else { return };
+        let Some(weights) = weights.first_chunk::<6>() else { return };
+        let Some(tables) = p.filter.channels.get(2 * channel..) else { return };
+        let Some(tables) = tables.first_chunk::<2>() else { return };
         let reach = (last * step + 2) * stride + column * step + 4;
         if values.len() < reach || out.len() < last * p.output.step() + width {
             return;

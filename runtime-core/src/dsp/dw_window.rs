@@ -14,26 +14,33 @@
 
 use super::DepthwiseLayerDsp;
 
-/// A padded plane, its weights as in [`DepthwiseFilterDsp`](super::DepthwiseFilterDsp), bias and multiplier, and `rows` rows of output.
+/// A padded plane, and `rows` rows of an output channel.
 pub(super) struct Plane<'a> {
     pub values: &'a [i8],
-    pub weights: &'a [u32],
-    pub tables: &'a [i32; 2],
+    pub channel: usize,
     pub rows: usize,
     pub out: &'a mut [i8],
 }
 
 /// Computes rows of a plane. Nothing is written when the lengths do not fit.
 pub(super) fn plane(p: &DepthwiseLayerDsp, plane: &mut Plane) {
-    let (height, words, stride) = (p.taps_h as usize, p.words as usize, p.stride as usize);
+    // The tables tell the rows of the kernel, and those tell how far they are apart.
+    let size = p.filter.weights.len().checked_div(p.channels as usize).unwrap_or(0);
+    let (words, stride) = (p.words as usize, p.stride as usize);
+    let height = size.checked_div(2 * words).unwrap_or(0);
+    let kernel = (p.reach_h as usize).saturating_sub(1);
+    let dilation = kernel.checked_div(height.saturating_sub(1)).unwrap_or(0);
     let (Some(last), Some(column)) = (plane.rows.checked_sub(1), (p.width as usize).checked_sub(1)) else {
         return;
     };
-    let kernel = height.saturating_sub(1) * p.dilation_h as usize;
     let reach = (last * p.stride_h as usize + kernel) * stride + column * p.stride_w as usize + 4 * words;
     let fits = reach <= plane.values.len() && last * p.output.step() + column < plane.out.len();
-    if fits && words > 0 && height > 0 && plane.weights.len() == 2 * height * words {
-        imp::run(p, plane);
+    let weights = p.filter.weights.get(plane.channel * size..).and_then(|weights| weights.get(..size));
+    let tables = p.filter.channels.as_chunks::<2>().0.get(plane.channel);
+    if let (Some(weights), Some(tables), true) =
+        (weights, tables, fits && size > 0 && size == 2 * height * words)
+    {
+        imp::run(p, plane, (height, dilation), weights, tables);
     }
 }
 
@@ -43,17 +50,23 @@ mod imp {
     use crate::dsp::words::{even, mac, odd, word};
     use crate::requantize;
 
-    pub fn run(p: &DepthwiseLayerDsp, plane: &mut Plane) {
-        let Plane { values, weights, tables: &[bias, multiplier], rows, ref mut out } = *plane;
+    pub fn run(
+        p: &DepthwiseLayerDsp,
+        plane: &mut Plane,
+        (height, dilation): (usize, usize),
+        weights: &[u32],
+        &[bias, multiplier]: &[i32; 2],
+    ) {
+        let Plane { values, rows, ref mut out, .. } = *plane;
         let (stride, columns) = (p.stride as usize, 4 * p.words as usize);
         for (i, row) in out.chunks_mut(p.output.step().max(1)).take(rows).enumerate() {
             for (x, to) in row.iter_mut().take(p.width as usize).enumerate() {
                 let mut acc = bias;
                 let mut at = i * p.stride_h as usize * stride + x * p.stride_w as usize;
                 let mut weights = weights.as_chunks::<2>().0.iter();
-                for _ in 0..p.taps_h {
+                for _ in 0..height {
                     let row = values.get(at..).and_then(|row| row.get(..columns)).unwrap_or(&[]);
-                    at += p.dilation_h as usize * stride;
+                    at += dilation * stride;
                     for (&bytes, &[a, b]) in row.as_chunks::<4>().0.iter().zip(&mut weights) {
                         let bytes = word(bytes);
                         acc = mac(odd(bytes), b, mac(even(bytes), a, acc));
@@ -93,11 +106,17 @@ mod imp {
     }
 
     #[inline(always)]
-    pub fn run(p: &DepthwiseLayerDsp, plane: &mut Plane) {
-        let Plane { values, weights, tables: &[bias, multiplier], rows, ref mut out } = *plane;
+    pub fn run(
+        p: &DepthwiseLayerDsp,
+        plane: &mut Plane,
+        (height, dilation): (usize, usize),
+        weights: &[u32],
+        &[bias, multiplier]: &[i32; 2],
+    ) {
+        let Plane { values, rows, ref mut out, .. } = *plane;
         let (words, width, stride, step) =
             (p.words as usize, p.width as usize, p.stride as usize, p.stride_w as usize);
-        let row = p.dilation_h as usize * stride;
+        let row = dilation * stride;
         let mut args = Args {
             plane: values.as_ptr(),
             out: out.as_mut_ptr(),
@@ -108,7 +127,7 @@ mod imp {
             bias,
             multiplier,
             zero_point: p.zero_point as i32,
-            height: p.taps_h as usize,
+            height,
             width,
             left: width,
             step,

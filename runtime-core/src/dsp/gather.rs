@@ -9,24 +9,23 @@ fn pair(a: u32, b: u32) -> [u32; 4] {
     [low_halves(a02, b02), low_halves(a13, b13), high_halves(a02, b02), high_halves(a13, b13)]
 }
 
-/// Four neighbouring pixels of `channels` planes, `plane` bytes apart, as columns of two channels a word. The word of an odd
-/// last channel holds it twice: its weight is zero. Nothing is written when the lengths do not fit.
+/// Four neighbouring pixels of planes, `plane` bytes apart, as columns of two planes a word; `source` ends with those of the last
+/// plane. The word of an odd last plane holds it twice: its weight is zero. Nothing is written when the lengths do not fit.
 #[inline(always)]
-pub(super) fn planes_to_columns(source: &[i8], plane: usize, channels: usize, columns: &mut [[u32; 4]]) {
-    let Some(last) = channels.checked_sub(1) else { return };
-    if columns.len() != channels.div_ceil(2) || last * plane + 4 > source.len() {
+pub(super) fn planes_to_columns(source: &[i8], plane: usize, columns: &mut [[u32; 4]]) {
+    let (Some(end), Some(pairs)) = (source.len().checked_sub(4), columns.len().checked_sub(1)) else {
+        return;
+    };
+    if 2 * pairs * plane > end {
         return;
     }
-    let (mut a, end) = (0, last * plane);
+    let mut at = 0;
     for to in columns {
-        let b = (a + plane).min(end);
-        // SAFETY: `a` steps through the even planes up to the last one, `b` through the odd ones; that one has four bytes inside
-        // of `source`, and no other begins behind it.
+        // SAFETY: `at` steps through the even planes, of which the last one begins at `end` or before it, as was compared above.
         #[allow(unsafe_code)]
-        let [even, odd] =
-            unsafe { [a, b].map(|at| source.as_ptr().add(at).cast::<u32>().read_unaligned().to_le()) };
-        *to = pair(even, odd);
-        a += 2 * plane;
+        let load = |at: usize| unsafe { source.as_ptr().add(at).cast::<u32>().read_unaligned().to_le() };
+        *to = pair(load(at), load((at + plane).min(end)));
+        at += 2 * plane;
         rolled();
     }
 }
@@ -61,20 +60,12 @@ pub(super) fn planes_to_row(a: &[i8], b: &[i8], to: &mut [u32], step: usize) {
     }
 }
 
-/// Neighbouring bytes in pairs: the words `[b0 b1] [b2 b3] ..`. `bytes` reaches to the end of the last four.
+/// Neighbouring bytes in pairs: the words `[b0 b1] [b2 b3] ..`.
 #[inline(never)]
 pub(super) fn bytes_to_pairs(bytes: &[i8], to: &mut [u32]) {
-    let (pairs, last) = to.as_chunks_mut::<2>();
-    let mut words = bytes.as_chunks::<4>().0.iter().map(|&bytes| {
-        let (b02, b13) = (even(word(bytes)), odd(word(bytes)));
-        [low_halves(b02, b13), high_halves(b02, b13)]
-    });
-    for (pair, words) in pairs.iter_mut().zip(&mut words) {
-        *pair = words;
+    for (to, &[low, high]) in to.iter_mut().zip(bytes.as_chunks::<2>().0) {
+        *to = halves(low, high);
         rolled();
-    }
-    if let ([last], Some([first, _])) = (last, words.next()) {
-        *last = first;
     }
 }
 
@@ -84,50 +75,31 @@ pub(super) fn bytes_to_pairs(bytes: &[i8], to: &mut [u32]) {
 #[inline(never)]
 #[allow(unsafe_code)]
 pub(super) fn copy_rows(
-    (from, from_step): (&[i8], usize),
-    (to, to_step): (&mut [i8], usize),
-    rows: usize,
-    columns: usize,
+    from: &[i8],
+    to: &mut [i8],
+    (from_step, to_step): (usize, usize),
+    (rows, columns): (usize, usize),
 ) {
     let Some(last) = rows.checked_sub(1) else { return };
     if last * from_step + columns > from.len() || last * to_step + columns > to.len() {
         return;
     }
     let (mut from, mut to) = (from.as_ptr(), to.as_mut_ptr());
-    let mut next_row = || {
-        let row = (from, to);
-        (from, to) = (from.wrapping_add(from_step), to.wrapping_add(to_step));
-        row
-    };
-    // SAFETY: the last row ends inside of both slices, as was compared above; so does every row before it. What is copied
-    // of a row begins and ends inside of its `columns` bytes.
-    unsafe {
-        match columns {
-            8.. => {
-                for _ in 0..rows {
-                    let (from, to) = next_row();
+    for _ in 0..rows {
+        // SAFETY: the last row ends inside of both slices, as was compared above; so does every row before it. What is copied
+        // of a row begins and ends inside of its `columns` bytes.
+        unsafe {
+            match columns.checked_sub(4) {
+                Some(last) => {
                     let mut x = 0;
-                    while x < columns - 8 {
+                    while x < last {
                         word(from.add(x), to.add(x));
-                        word(from.add(x + 4), to.add(x + 4));
-                        x += 8;
+                        x += 4;
                         rolled();
                     }
-                    word(from.add(columns - 8), to.add(columns - 8));
-                    word(from.add(columns - 4), to.add(columns - 4));
+                    word(from.add(last), to.add(last));
                 }
-            }
-            4.. => {
-                for _ in 0..rows {
-                    let (from, to) = next_row();
-                    word(from, to);
-                    word(from.add(columns - 4), to.add(columns - 4));
-                    rolled();
-                }
-            }
-            _ => {
-                for _ in 0..rows {
-                    let (from, to) = next_row();
+                None => {
                     for x in 0..opaque(columns) {
                         to.add(x).write(from.add(x).read());
                         rolled();
@@ -135,6 +107,8 @@ pub(super) fn copy_rows(
                 }
             }
         }
+        (from, to) = (from.wrapping_add(from_step), to.wrapping_add(to_step));
+        rolled();
     }
 
     /// Copies four bytes.
@@ -148,14 +122,17 @@ pub(super) fn copy_rows(
 /// Bytes as halves, four bytes as the words `[b0 b2] [b1 b3]`; missing bytes are zeros. Words behind them stay.
 pub(super) fn bytes_to_halves(bytes: &[i8], to: &mut [u32]) {
     let (words, rest) = bytes.as_chunks::<4>();
-    let mut last = [0; 4];
-    for (to, &byte) in last.iter_mut().zip(rest) {
-        *to = byte;
-        rolled();
-    }
-    let last = if rest.is_empty() { None } else { Some(&last) };
-    for (&bytes, to) in words.iter().chain(last).zip(to.as_chunks_mut::<2>().0) {
+    let to = to.as_chunks_mut::<2>().0;
+    for (to, &bytes) in to.iter_mut().zip(words) {
         *to = [even(word(bytes)), odd(word(bytes))];
+    }
+    if let (Some(to), [first, after @ ..]) = (to.get_mut(words.len()), rest) {
+        let (second, third) = match after {
+            [second, third, ..] => (*second, *third),
+            [second] => (*second, 0),
+            [] => (0, 0),
+        };
+        *to = [halves(*first, third), halves(second, 0)];
     }
 }
 
@@ -168,11 +145,11 @@ mod tests {
     fn planes_become_columns() {
         let source: [i8; 12] = [1, -2, 3, -4, 5, -6, 7, -8, 9, -10, 11, -12];
         let mut columns = [[0; 4]; 2];
-        planes_to_columns(&source, 4, 3, &mut columns);
+        planes_to_columns(&source, 4, &mut columns);
         let first = [halves(1, 5), halves(-2, -6), halves(3, 7), halves(-4, -8)];
         assert_eq!(columns, [first, [both_halves(9), both_halves(-10), both_halves(11), both_halves(-12)]]);
         let mut untouched = [[7; 4]; 2];
-        planes_to_columns(&source[1..], 4, 3, &mut untouched);
+        planes_to_columns(&source[1..], 4, &mut untouched);
         assert_eq!(untouched, [[7; 4]; 2]);
     }
 

@@ -111,7 +111,7 @@ mod dsp {
     }
 
     const DUAL: Blocks = Blocks { size: 48, unrolled: if cfg!(kiln_small) { 2 } else { 8 } };
-    const PLAIN: Blocks = Blocks { size: 52, unrolled: if cfg!(kiln_small) { 2 } else { 4 } };
+    const PLAIN: Blocks = Blocks { size: 52, unrolled: if cfg!(kiln_small) { 1 } else { 4 } };
 
     impl Tile<'_> {
         #[inline(always)]

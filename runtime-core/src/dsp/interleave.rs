@@ -33,21 +33,29 @@ mod imp {
 mod imp {
     #[inline(always)]
     pub fn runs(words: &[u32], at: &[usize; 4], columns: &mut [[u32; 4]]) {
-        let runs = at.map(|at| words.as_ptr().wrapping_add(at));
         let to = columns.as_mut_ptr_range();
         // SAFETY: the caller has shown that the words of every run lie inside of the slice, and that there is a column.
-        unsafe { four_runs(core::hint::black_box(&runs), to.start, to.end) }
+        unsafe { four_runs(core::hint::black_box(at), to.start, to.end, words.as_ptr()) }
     }
 
     #[unsafe(naked)]
-    unsafe extern "C" fn four_runs(runs: *const [*const u32; 4], to: *mut [u32; 4], end: *const [u32; 4]) {
+    unsafe extern "C" fn four_runs(
+        at: *const [usize; 4],
+        to: *mut [u32; 4],
+        end: *const [u32; 4],
+        words: *const u32,
+    ) {
         core::arch::naked_asm!(
             crate::dsp::words::cpu!(),
             "push {{r4-r11, lr}}",
             "mov r11, r1",
             "mov lr, r2",
-            "subs r2, r2, r1",
+            "sub r2, r2, r1",
             "ldm r0, {{r0, r1, r6, r7}}",
+            "add r0, r3, r0, lsl #2",
+            "add r1, r3, r1, lsl #2",
+            "add r6, r3, r6, lsl #2",
+            "add r7, r3, r7, lsl #2",
             "tst r2, #16",
             "beq 10f",
             "ldr r2, [r0], #4",

@@ -395,7 +395,7 @@ impl Windows<'_> {
                 (if columns < most { columns * pixel } else { p.values as usize }, p.stride());
             let at = p.at(Corner { x: first, ..corner });
             let to = patch.get_mut(skipped * pixel..).unwrap_or(&mut []);
-            copy_rows((outside.get(at, (rows - 1) * stride + bytes), stride), (to, run), rows, bytes);
+            copy_rows(outside.get(at, (rows - 1) * stride + bytes), to, (stride, run), (rows, bytes));
         }
     }
 }

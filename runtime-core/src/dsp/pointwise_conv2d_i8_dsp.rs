@@ -106,14 +106,16 @@ impl PointwiseConv2dI8Dsp {
 pub struct PointwiseLayerDsp<'a> {
     tiles: Tiles<'a>,
     input: Lines,
-    channels: u16,
+    /// Bytes from a pixel of the first plane to the fourth one of the last plane.
+    reach: u32,
 }
 
 impl PointwiseConv2dI8Dsp {
     /// Packs parameters and tables. Those that `check` refuses compute nothing, or what no one asked for.
     pub const fn layer<'a>(&self, filter: &FilterDsp<'a>) -> PointwiseLayerDsp<'a> {
         let tiles = Tiles::new(&self.form(), filter);
-        PointwiseLayerDsp { tiles, input: Lines::of(&self.input), channels: self.input.channels as u16 }
+        let reach = self.input.channels.saturating_sub(1) * self.input.layout.chan + 4;
+        PointwiseLayerDsp { tiles, input: Lines::of(&self.input), reach: reach as u32 }
     }
 }
 
@@ -123,9 +125,8 @@ impl PointwiseConv2dI8Dsp {
 /// channels. Contiguous planes are one run of pixels over all rows.
 #[inline(never)]
 pub fn pointwise_conv2d_i8_dsp(mem: &mut [Block], p: &PointwiseLayerDsp, rows: Range<usize>) {
-    let (plane, channels) = (p.input.chan as usize, p.channels as usize);
     tiles::run(mem, &p.tiles, rows, &mut |outside, _, start, columns| {
-        let source = outside.get(p.input.at(start.y) + start.x, channels.saturating_sub(1) * plane + 4);
-        planes_to_columns(source, plane, channels, columns);
+        let source = outside.get(p.input.at(start.y) + start.x, p.reach as usize);
+        planes_to_columns(source, p.input.chan as usize, columns);
     });
 }

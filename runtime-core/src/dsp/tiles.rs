@@ -100,7 +100,6 @@ pub(super) struct Tiles<'a> {
     buffer: u16,
     channels: u16,
     pixel: u16,
-    height: u16,
     pub width: NonZero<u16>,
     dual: bool,
     one_run: bool,
@@ -125,7 +124,6 @@ impl<'a> Tiles<'a> {
             buffer: (form.buffer_len() / 16) as u16,
             channels: if fits { output.channels as u16 } else { 0 },
             pixel: form.pixel() as u16,
-            height: output.height as u16,
             width: nonzero(output.width),
             dual: form.dual,
             one_run: form.one_run,
@@ -136,8 +134,9 @@ impl<'a> Tiles<'a> {
         }
     }
 
-    /// All output channels of a tile. Nothing is written when the lengths do not fit.
-    #[inline(always)]
+    /// All output channels of a tile. Nothing is written when the lengths do not fit. Out of line: LLVM would keep all that it needs
+    /// on the stack, and make two of it.
+    #[inline(never)]
     fn compute(&self, x: &[[u32; 4]], out: &mut [i8], to: Distances) {
         let channels = self.channels as usize;
         let stored = to.pixel == 1 || to.channel == 1 || channels == 1;
@@ -181,29 +180,34 @@ pub(super) fn run(mem: &mut [Block], t: &Tiles, rows: Range<usize>, gather: &mut
 
     let mut y = rows.start;
     while y < rows.end {
-        // Pixels `x..end` of those of the row, or of all rows: `pixels`.
-        let (row, mut x, end, pixels) = match t.one_run {
-            true => (0, y * width, rows.end * width, t.height as usize * width),
-            false => (y, 0, width, width),
+        // A row of pixels, or one run over all rows.
+        let (row, first, end) = match t.one_run {
+            true => (0, y * width, rows.end * width),
+            false => (y, 0, width),
         };
         y = if t.one_run { rows.end } else { y + 1 };
-        let short = end - x < 4;
-        let last = (if short { pixels } else { end }).saturating_sub(4);
+        let mut x = first;
         while x < end {
-            let start = Start { y: row, x: x.min(last), count: pixels.min(4) };
-            gather(&outside, ahead, start, columns);
-            let at = t.output.at(row) + start.x * distances.pixel;
-            let fresh = x - start.x..(end - start.x).min(4);
-            x += 4;
-            let direct = fresh.len() == 4 || !(short || t.once);
+            let from = x.min(end.saturating_sub(4));
+            let count = (end - from).min(4);
+            gather(&outside, ahead, Start { y: row, x: from, count }, columns);
+            let at = t.output.at(row) + from * distances.pixel;
+            // Pixels in front of the run are not ours, nor are those behind a short one.
+            let direct = count == 4 && (x == from || (from >= first && !t.once));
             let (out, to) = match direct {
                 true => (outside.get_mut(at, distances.reach(channels)), distances),
                 false => (&mut *buffer, Distances { channel: 4, pixel: 1 }),
             };
             t.compute(columns, out, to);
             if !direct {
-                store(&mut outside, (at, distances), fresh, buffer.get(..4 * channels).unwrap_or(&[]));
+                store(
+                    &mut outside,
+                    (at, distances),
+                    x - from..count,
+                    buffer.get(..4 * channels).unwrap_or(&[]),
+                );
             }
+            x += 4;
         }
     }
     let runs = match distances.pixel {
