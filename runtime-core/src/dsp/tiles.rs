@@ -200,12 +200,8 @@ pub(super) fn run(mem: &mut [Block], t: &Tiles, rows: Range<usize>, gather: &mut
             };
             t.compute(columns, out, to);
             if !direct {
-                store(
-                    &mut outside,
-                    (at, distances),
-                    x - from..count,
-                    buffer.get(..4 * channels).unwrap_or(&[]),
-                );
+                let outputs = buffer.get(..4 * channels).unwrap_or(&[]);
+                store(&mut outside, (at, distances), x - from..count, outputs);
             }
             x += 4;
         }
