@@ -166,6 +166,28 @@ fn int16_and_int4_give_the_hosts_bits_on_a_cortex_m4() {
     firmware(BOARDS[0].target, &models);
 }
 
+#[test]
+fn layers_of_a_stream_have_instructions_of_their_own() {
+    let Some(entries) = zoo::entries() else { return };
+    if missing(&BOARDS[0]) {
+        return;
+    }
+    let entry =
+        entries.iter().find(|entry| entry.name == "mlperf__ic_resnet8_int8").expect("it is in the zoo");
+    let artifact = compile(&entry.model(), &entry.name, BOARDS[0].target);
+    assert!(artifact.text.contains("for tick in"), "it is streamed");
+    let inputs = &entry.cases().expect("cases")[0].inputs;
+    let models = [BenchModel::new(&artifact, inputs), BenchModel::marked(&artifact, inputs, bench::MARK)];
+    let results = bench::run(&models, &BenchOptions::new(BOARDS[0].target)).unwrap_or_else(|e| panic!("{e}"));
+    let (all, steps) = (results[0].instructions as f64, &results[1].steps);
+    assert_eq!(steps.len(), artifact.program.steps.len());
+    for (step, &instructions) in artifact.program.steps.iter().zip(steps) {
+        assert!(instructions * 2 > step.kernel.macs(), "{}: {instructions}", step.layer);
+    }
+    let sum = steps.iter().sum::<u64>() as f64;
+    assert!((sum / all - 1.0).abs() < 0.01, "{sum} of {all} instructions");
+}
+
 /// Compiles the int8 models of MLPerf Tiny for a target, runs them, and compares figures, and memory with what must be.
 fn mlperf_tiny_on(target: &str) {
     let Some(entries) = zoo::entries() else { return };

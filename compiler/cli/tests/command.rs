@@ -140,6 +140,15 @@ fn inspect_shows_every_stage() {
 }
 
 #[test]
+fn cycles_need_an_emulator() {
+    for target in ["host", "wasm32"] {
+        let error = fails(&["bench", &model("digits.onnx"), "--target", target, "--cycles", "plugin.so"]);
+        let parts = ["plugin of QEMU", &format!("`{target}` is not emulated"), "help: leave `--cycles` out"];
+        assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+    }
+}
+
+#[test]
 fn errors_go_to_the_error_stream() {
     assert!(fails(&["run", &model("none.onnx"), "--seed", "1"]).contains("none.onnx"));
     assert!(fails(&["run", &model("digits.npz"), "--seed", "1"]).starts_with("error[E0101]"));

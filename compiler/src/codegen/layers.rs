@@ -61,18 +61,19 @@ impl Generator<'_> {
     /// Those from step `first` on.
     pub(super) fn calls_from(&self, first: usize, indent: usize) -> String {
         let mut text = String::new();
-        let mark = self.options.after_step.as_ref().map(|statement| format!("{:indent$}{statement}\n", ""));
-        let mark = mark.unwrap_or_default();
+        let mark = |index: usize, indent: usize| {
+            let function = self.options.after_step.as_ref();
+            function.map_or(String::new(), |function| format!("{:indent$}{function}({index});\n", ""))
+        };
         let mut index = first;
         while index < self.program.steps.len() {
             let Some(stream) = self.plan.placement.shape.stream(index) else {
                 let rows = self.plan.placement.kernel(self.program, index).rows();
-                let _ = write!(text, "{:indent$}{}{mark}", "", self.call(index, |_| format!("0..{rows}")));
+                let _ = write!(text, "{:indent$}{}", "", self.call(index, |_| format!("0..{rows}")));
+                text += &mark(index, indent);
                 index += 1;
                 continue;
             };
-            // Steps of a stream cannot be told apart by time: the last one gets all of it.
-            text += &mark.repeat(stream.rows.len() - 1);
             let _ = writeln!(
                 text,
                 "{:indent$}// These layers take turns, some rows each, and keep the rows that are still to be read.\n\
@@ -83,8 +84,9 @@ impl Generator<'_> {
             for step in stream.steps() {
                 let _ =
                     write!(text, "{:indent$}    {}", "", self.call(step, |rows| format!("{rows}.at(tick)")));
+                text += &mark(step, indent + 4);
             }
-            let _ = write!(text, "{:indent$}}}\n{mark}", "");
+            let _ = writeln!(text, "{:indent$}}}", "");
             index = stream.steps().end;
         }
         text

@@ -30,7 +30,7 @@ pub struct Options {
     pub name: String,
     /// File name of the model, for the overview.
     pub source: String,
-    /// A statement behind each kernel call, for a bench that times them.
+    /// A function that is called with the number of the step behind each kernel call, for a bench that times them.
     pub after_step: Option<String>,
 }
 

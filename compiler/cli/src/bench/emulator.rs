@@ -126,12 +126,8 @@ fn parse(text: &str, tick_ps: u64) -> Result<Report, String> {
     let ticks = unwrap(steady).saturating_sub(unwrap(empty));
     // The empty function is a call and a return: two instructions that the difference has lost.
     report.instructions = (ticks * tick_ps + INSTRUCTION_PS / 2) / INSTRUCTION_PS + 2;
-    // The last mark shows what a mark costs.
-    if let Some(cost) = marks.pop() {
-        let instructions =
-            |ticks: u64| (ticks.saturating_sub(cost) * tick_ps + INSTRUCTION_PS / 2) / INSTRUCTION_PS;
-        report.layers = marks.into_iter().map(instructions).collect();
-    }
+    let instructions = |ticks: u64| (ticks * tick_ps + INSTRUCTION_PS / 2) / INSTRUCTION_PS;
+    report.layers = marks.into_iter().map(instructions).collect();
     Ok(report)
 }
 
@@ -154,7 +150,7 @@ mod tests {
     #[test]
     fn a_report_is_read() {
         let text = "ram 00000100\nstack 00000020\nfirst 0aff\nempty_fine 00000008\nempty_coarse 00000000\n\
-                    steady_fine 000000c8\nsteady_coarse 00000000\nmark 00000068\nmark 00000008\nsecond 0aff\ndone\n";
+                    steady_fine 000000c8\nsteady_coarse 00000000\nmark 00000060\nsecond 0aff\ndone\n";
         let report = parse(text, 40_000).unwrap();
         assert_eq!((report.ram, report.stack, report.instructions), (256, 32, 62));
         assert_eq!(report.layers, [30]);

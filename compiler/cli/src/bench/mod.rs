@@ -27,8 +27,8 @@ use std::time::Duration;
 /// The function of a firmware that runs the model.
 const INVOKE: &str = "kiln_bench_invoke";
 
-/// The call by which a firmware marks the end of a step.
-pub const MARK: &str = "::firmware::mark();";
+/// The function by which a firmware marks the end of some rows of a step.
+pub const MARK: &str = "::firmware::mark";
 
 /// A generated model with the inputs to run it on.
 #[derive(Debug, Clone)]
@@ -61,7 +61,7 @@ impl BenchModel {
         }
     }
 
-    /// The same, marking the end of each step by a call, so that [`BenchResult::steps`] says what each of them takes.
+    /// The same, with a call of `mark` behind each kernel call, so that [`BenchResult::steps`] says what each of them takes.
     pub fn marked(artifact: &Artifact, inputs: &[Tensor], mark: &str) -> BenchModel {
         let options = codegen::Options {
             name: artifact.module.clone(),

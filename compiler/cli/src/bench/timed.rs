@@ -6,8 +6,8 @@ use crate::toolchain::{Toolchain, find_program};
 use std::path::PathBuf;
 use std::process::Command;
 
-/// The call by which a timed program marks the end of a step.
-pub const MARK: &str = "crate::mark();";
+/// The function by which a timed program marks the end of some rows of a step.
+pub const MARK: &str = "crate::mark";
 
 const MAIN: &str = include_str!("firmware/timed.rs");
 

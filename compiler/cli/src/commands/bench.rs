@@ -61,6 +61,13 @@ impl Bench {
             ..BenchOptions::new(&self.target)
         };
         let timed = Timed::find(&self.target);
+        if timed.is_some() && self.cycles.is_some() {
+            let help = "leave `--cycles` out, or give a microcontroller as `--target`, for instance m4";
+            return Err(format!(
+                "error: `--cycles` takes a plugin of QEMU, but `{}` is not emulated: it has a clock\n   = help: {help}",
+                self.target
+            ));
+        }
         let mut models = vec![BenchModel::new(&artifact, &inputs)];
         if self.per_layer {
             let mark = if timed.is_some() { timed::MARK } else { bench::MARK };

@@ -78,41 +78,50 @@ pub fn run(bench: &'static Bench) -> ! {
 #[inline(never)]
 fn nothing() {}
 
-/// Times at which [`mark`] was called, the first of them before the model was.
-static mut MARKS: [u32; 2048] = [0; 2048];
-static mut MARKED: usize = 0;
+/// Most steps that are told apart.
+const STEPS: usize = 1024;
 
-/// What a model says behind each layer, where layers are timed.
+/// Ticks in front of each step's marks, since the marks before them, and how many there were.
+static mut STEP: [(u32, u32); STEPS] = [(0, 0); STEPS];
+/// When the last mark ended.
+static mut MARKED: u32 = 0;
+
+/// What a model says behind each kernel call, where steps are timed: one that streams rows says it once a tick.
 #[inline(never)]
-pub fn mark() {
-    // SAFETY: one thread.
+pub fn mark(step: usize) {
+    let now = ticks().0;
+    // SAFETY: one thread, and a step inside of the array.
     unsafe {
-        if MARKED < 2048 {
-            (&raw mut MARKS).cast::<u32>().add(MARKED).write(ticks().0);
-            MARKED += 1;
+        if step < STEPS {
+            let (spent, calls) = &mut *(&raw mut STEP).cast::<(u32, u32)>().add(step);
+            *spent = spent.wrapping_add(now.wrapping_sub(MARKED));
+            *calls += 1;
         }
+        MARKED = ticks().0;
     }
 }
 
 fn restart_marks() {
-    // SAFETY: one thread.
-    unsafe { MARKED = 0 };
-    mark();
+    // SAFETY: one thread. Volatile, so that no `memset` is linked that the model itself does not need.
+    unsafe {
+        for step in 0..STEPS {
+            (&raw mut STEP).cast::<(u32, u32)>().add(step).write_volatile((0, 0));
+        }
+        MARKED = ticks().0;
+    }
 }
 
-/// Ticks between marks, when a model made any. The two last marks enclose nothing.
+/// What each step took without its marks, where a model made any. The last step stands for two marks in a row.
 fn report_marks() {
-    // SAFETY: one thread.
-    let (marks, marked) = unsafe { ((&raw const MARKS).cast::<u32>(), MARKED) };
-    if marked < 2 {
+    let step = |step| unsafe { (&raw const STEP).cast::<(u32, u32)>().add(step).read() };
+    if step(0).1 == 0 {
         return;
     }
-    mark();
-    mark();
-    for i in 0..marked {
-        let at = |i| unsafe { marks.add(i).read() };
-        let next = if i + 1 < marked { i + 1 } else { i + 2 };
-        number("mark", at(next).wrapping_sub(at(next - 1)));
+    mark(STEPS);
+    mark(STEPS - 1);
+    let cost = step(STEPS - 1).0;
+    for (spent, calls) in (0..STEPS - 1).map(step).take_while(|(_, calls)| *calls > 0) {
+        number("mark", spent.saturating_sub(calls.wrapping_mul(cost)));
     }
 }
 

@@ -4,17 +4,24 @@ mod generated {
     include!("@TEXT@");
 }
 use generated::@NAME@::Model;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 thread_local! {
-    /// When each step ended, in a model that marks them.
-    static MARKS: RefCell<Vec<Instant>> = const { RefCell::new(Vec::new()) };
+    /// What each step took of an invocation, in a model that marks them.
+    static SPENT: RefCell<Vec<Duration>> = const { RefCell::new(Vec::new()) };
+    /// When the last mark was made.
+    static MARKED: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
+/// What a model says behind each kernel call: one that streams rows says it once a tick.
 #[allow(dead_code)]
-fn mark() {
-    MARKS.with_borrow_mut(|marks| marks.push(Instant::now()));
+fn mark(step: usize) {
+    let now = Instant::now();
+    SPENT.with_borrow_mut(|spent| {
+        spent.resize(spent.len().max(step + 1), Duration::ZERO);
+        spent[step] += MARKED.replace(Some(now)).map_or(Duration::ZERO, |before| now - before);
+    });
 }
 
 const INPUTS: &[&[u8]] = &[@INPUTS@];
@@ -22,20 +29,19 @@ const INPUTS: &[&[u8]] = &[@INPUTS@];
 fn invoke(model: &mut Model, steps: &mut Vec<u128>) -> Duration {
     @INPUT@
     let start = Instant::now();
+    MARKED.set(Some(start));
     model.@INVOKE@;
     let elapsed = start.elapsed();
-    keep_least(start, steps);
+    keep_least(steps);
     elapsed
 }
 
-/// The steps of the invocation that began at `start`, where they take less than in all before.
-fn keep_least(start: Instant, least: &mut Vec<u128>) {
-    MARKS.with_borrow_mut(|marks| {
-        least.resize(marks.len(), u128::MAX);
-        let mut before = start;
-        for (least, mark) in least.iter_mut().zip(marks.drain(..)) {
-            *least = (mark - before).as_nanos().min(*least);
-            before = mark;
+/// The steps of an invocation, where they take less than in all before.
+fn keep_least(least: &mut Vec<u128>) {
+    SPENT.with_borrow_mut(|spent| {
+        least.resize(spent.len(), u128::MAX);
+        for (least, spent) in least.iter_mut().zip(spent.drain(..)) {
+            *least = spent.as_nanos().min(*least);
         }
     });
 }
