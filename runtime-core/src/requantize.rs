@@ -97,7 +97,7 @@ fn long_division(num: u64, den: u64) -> (u64, u64) {
 /// a comparison of 64 bits is not worth a second copy.
 #[inline(never)]
 pub(crate) fn clamped_share((num, den): (i64, i64), zero_point: i32, min: i32, max: i32) -> i32 {
-    (div_round_half_even(num, den).saturating_add(zero_point as i64)).max(min as i64).min(max as i64) as i32
+    (div_round_half_even(num, den) + zero_point as i64).max(min as i64).min(max as i64) as i32
 }
 
 /// The nearest integer as a float, ties to even, for `|x| <= 2^22`: adding `1.5 * 2^23` leaves no fraction bits, and
