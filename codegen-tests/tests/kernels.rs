@@ -60,7 +60,7 @@ fn at_each_level(family: Family, mut run: impl FnMut(&str)) {
 
 /// Runs the layers of a family on the host and counts its kernels.
 fn fast_forms(family: Family) -> BTreeMap<&'static str, usize> {
-    let mut random = Random(5);
+    let mut random = Random(149);
     let mut seen = BTreeMap::new();
     for round in 0..150 {
         let mut layers = match round % 10 {
@@ -116,6 +116,10 @@ fn in_place(program: &Program) -> (Placement, BTreeMap<&'static str, usize>) {
         if let (Overlay::Start, [Some(from)], [to]) =
             (step.kernel.overlay(), &step.reads[..], &step.writes[..])
         {
+            // The groups of a convolution read the same buffer, one after the other.
+            if program.steps.iter().filter(|s| s.reads.contains(&Some(*from))).count() > 1 {
+                continue;
+            }
             // A place behind all others, where the input may be shorter than the output.
             let size = program.buffers[from.0].size().max(program.buffers[to.0].size());
             placement.buffers[from.0] = placement.arena;

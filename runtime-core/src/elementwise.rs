@@ -86,6 +86,11 @@ pub(crate) fn zip<T: Plain>(
                     to.iter_mut().zip(right).for_each(|(to, right)| *to = f(*to, *right));
                     continue;
                 }
+            } else if contiguous && VECTORS && right == to {
+                if let Ok([to, left]) = mem.get_disjoint_mut([to..to + n, left..left + n]) {
+                    to.iter_mut().zip(left).for_each(|(to, left)| *to = f(*left, *to));
+                    continue;
+                }
             } else if contiguous && VECTORS {
                 let ranges = [to..to + n, left..left + n, right..right + n];
                 if let Ok([to, left, right]) = mem.get_disjoint_mut(ranges) {

@@ -119,7 +119,8 @@ impl<T: Target> Tile<'_, T> {
     #[inline(always)]
     fn run<const P: usize>(&mut self, outside: &mut Outside, from: usize, to: usize) {
         let (words, channels, layout) = (self.p.words(), self.p.input.channels, self.p.input.layout);
-        if layout.chan == 1 && layout.col == 2 * words {
+        // A slice of the channels has others between its pixels.
+        if layout.chan == 1 && layout.col == channels && channels == 2 * words {
             widen(outside.get(from, P * channels), self.values);
         } else {
             for (j, values) in self.values.chunks_exact_mut((2 * words).max(1)).take(P).enumerate() {
