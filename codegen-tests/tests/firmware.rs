@@ -54,7 +54,9 @@ fn firmware_at(target: &str, opt_level: &str, models: &[(Artifact, Vec<Tensor>)]
         assert_eq!(result.ram_model, artifact.report.ram as u64);
         match &result.stack_bound {
             Ok(bound) => assert!(*bound >= result.stack_peak, "{bound} is no bound of {}", result.stack_peak),
-            Err(reason) => println!("{} on {target}: no bound of the stack: {reason}", artifact.module),
+            // Its instructions are not read.
+            Err(_) if target.starts_with("aarch64") => {}
+            Err(reason) => panic!("{} on {target}: no bound of the stack: {reason}", artifact.module),
         }
         assert!(
             result.flash_code > 0 && result.stack_peak > 0 && result.instructions * 8 > artifact.report.macs

@@ -2,8 +2,9 @@
 //!
 //! The writer of the input computes a row when, in the same tick, the step is to compute its own from it. The place of that row in
 //! the output's ring is free by then: what still reads the output in this tick comes later, and finds its rows beside the newest.
+//! (Steps that run as a whole lie over a dying input by `live::Overlay`; here both live as long as the stream.)
 
-use crate::kernels::{Kernel, Overlay};
+use crate::kernels::Overlay;
 use crate::program::{BufferId, Program, Shape, Stream};
 
 /// An input that lies in the place of an output.
@@ -57,7 +58,7 @@ pub(super) fn earliest_writer(program: &Program, shape: &Shape, buffer: BufferId
 /// The first input of a step that may lie in the place of its output, if both have as many rows in memory.
 fn candidate(program: &Program, shape: &Shape, stream: &Stream, index: usize) -> Option<InPlace> {
     let step = &program.steps[index];
-    let kernel: &Kernel = &step.kernel;
+    let kernel = &step.kernel;
     let ([to], Overlay::Elements) = (&step.writes[..], kernel.overlay()) else { return None };
     let same_size = kernel.read_elems().iter().all(|elem| elem.size() == kernel.write_elems()[0].size());
     let alone = |from: BufferId| {

@@ -5,6 +5,7 @@
 //! everywhere else, so that the host runs the very program that the device runs. `docs/kernels.md` explains the algorithms.
 
 mod byte_runs;
+mod byte_windows;
 mod conv2d_i8_dsp;
 mod dense;
 mod depthwise_conv2d_i8_dsp;

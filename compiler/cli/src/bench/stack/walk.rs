@@ -222,6 +222,10 @@ impl Walk<'_> {
                 matches!(flow, Flow::Branch(_))
             }
             Flow::Call(to) if to == next => true, // reads the program counter
+            // Cores without long branches jump so, where they have saved the register that it overwrites.
+            Flow::Call(to) if (self.start + 1..self.end).contains(&to) => {
+                self.follow(Flow::Jump(to), next, depth, numbers)
+            }
             Flow::Call(to) => {
                 self.call(Target::Function(to), depth);
                 true
